@@ -1,0 +1,162 @@
+"""What the environment (and an optional `.env`) says, read strictly: a bad value stops the start with one sentence."""
+
+import os
+import secrets
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class Environment(BaseSettings):
+    """Every setting that is read from outside. A field's description completes the sentence "It must be …"."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DOWNIE_", env_file=PROJECT_DIR / ".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    data_dir: Path = Field(PROJECT_DIR / "data", description="a folder that this user may write to")
+    library_dir: Path | None = Field(None, description="a folder that this user may write to")
+    host: str = Field("127.0.0.1", description="an address of this machine to listen on, such as 127.0.0.1")
+    port: int = Field(8000, ge=1, le=65535, description="a whole number from 1 to 65535")
+    allow_anonymous: bool = Field(default=False, description="true or false")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="host names separated by commas, such as downloads.example.org"
+    )
+    max_concurrent_downloads: int = Field(4, ge=1, le=100, description="a whole number from 1 to 100")
+    allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="networks in CIDR form separated by commas, such as 192.168.1.0/24,fd00::/8"
+    )
+    ffmpeg_dir: Path | None = Field(None, description="a folder that holds the programs ffmpeg and ffprobe")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="one of DEBUG, INFO, WARNING, ERROR"
+    )
+    secret_key: SecretStr | None = Field(None, min_length=32, description="a random text of 32 characters or more")
+    database_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("DATABASE_URL"),
+        description="an address such as postgresql://user:password@host:5432/name or sqlite:///path",
+    )
+    redis_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("REDIS_URL"),
+        pattern=r"^(rediss?|unix)://.+",
+        description="an address such as redis://host:6379/0",
+    )
+
+
+def read_environment() -> Environment:
+    """Read and check every variable.
+
+    Raises:
+        ImproperlyConfigured: its text is one sentence that names the variable and the cure.
+    """
+    try:
+        environment = Environment()
+    except ValidationError as error:
+        raise ImproperlyConfigured(_sentence(error)) from None
+    _check_together(environment)
+    return environment
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0])
+    field = name if name in Environment.model_fields else name.lower()
+    variable = name if name.isupper() else f"DOWNIE_{name.upper()}"
+    shown = "" if field in ("secret_key", "database_url", "DATABASE_URL", "redis_url", "REDIS_URL") else " here"
+    wanted = next(
+        info.description
+        for key, info in Environment.model_fields.items()
+        if key == field.lower() or field in _aliases(info.validation_alias)
+    )
+    value = f" ({first['input']!r})" if shown and isinstance(first["input"], str) else ""
+    return f"{variable} has a value that cannot be used{value}: it must be {wanted}."
+
+
+def _aliases(alias: object) -> list[Any]:
+    return alias.choices if isinstance(alias, AliasChoices) else []
+
+
+def _check_together(environment: Environment) -> None:
+    on_postgres = (environment.database_url or "").startswith(("postgres://", "postgresql://"))
+    if environment.redis_url and not on_postgres:
+        raise ImproperlyConfigured(
+            "REDIS_URL is for many processes, which need PostgreSQL: set DATABASE_URL to a postgresql:// address, "
+            "or unset REDIS_URL."
+        )
+    if environment.redis_url and not environment.secret_key:
+        raise ImproperlyConfigured(
+            "DOWNIE_SECRET_KEY must be set when REDIS_URL is: every process needs the same key. "
+            'Make one with: python -c "import secrets; print(secrets.token_urlsafe(50))"'
+        )
+
+
+def make_folder(folder: Path, variable: str) -> Path:
+    """Make the folder where it is missing; return it resolved.
+
+    Raises:
+        ImproperlyConfigured: it cannot be made or written to; the text names the variable.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"{variable}: the folder {folder} cannot be made ({error.strerror}).") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ImproperlyConfigured(f"{variable}: the folder {folder} cannot be written to; choose one that can be.")
+    return folder.resolve()
+
+
+def secret_key(environment: Environment, data_dir: Path) -> str:
+    """The key that is set, or the one in the data folder, made on the first start (mode 0600)."""
+    if environment.secret_key:
+        return environment.secret_key.get_secret_value()
+    path = data_dir / "secret_key"
+    if not path.exists():
+        draft = data_dir / f"secret_key.{os.getpid()}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(50))
+        try:
+            os.link(draft, path)  # whoever links first made the key; two starts at once agree on it
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text()
+
+
+def database(environment: Environment, data_dir: Path) -> dict[str, Any]:
+    """Django's settings of the database.
+
+    Raises:
+        ImproperlyConfigured: DATABASE_URL names neither SQLite nor PostgreSQL, or cannot be read.
+    """
+    url = environment.database_url or f"sqlite:///{data_dir / 'db.sqlite3'}"
+    wanted = "DATABASE_URL must be a postgresql:// or sqlite:/// address, such as postgresql://user:password@host/name."
+    if not url.startswith(("postgres://", "postgresql://", "sqlite:///")):
+        raise ImproperlyConfigured(wanted)
+    try:
+        settings: dict[str, Any] = dict(dj_database_url.parse(url))
+    except (ValueError, dj_database_url.ParseError):
+        raise ImproperlyConfigured(wanted) from None
+    if settings["ENGINE"].endswith("sqlite3"):
+        # Each is needed: see docs/architecture.md, "SQLite in one process".
+        settings["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+    settings["CONN_MAX_AGE"] = 0
+    return settings

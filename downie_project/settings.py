@@ -1,0 +1,154 @@
+"""Django's settings. What may differ between installations comes from `environment.py`."""
+
+from typing import Any
+
+from csp.constants import NONE, SELF
+from django.utils.translation import gettext_lazy as _
+
+from downie_project.environment import (
+    LOOPBACK_HOSTS,
+    PROJECT_DIR,
+    database,
+    make_folder,
+    read_environment,
+    secret_key,
+)
+
+ENVIRONMENT = read_environment()
+
+# Where things are
+BASE_DIR = PROJECT_DIR
+DATA_DIR = make_folder(ENVIRONMENT.data_dir, "DOWNIE_DATA_DIR")
+WORK_DIR = DATA_DIR / "work"
+TOOLS_DIR = DATA_DIR / "tools"
+LIBRARY_DIR = make_folder(ENVIRONMENT.library_dir or DATA_DIR / "library", "DOWNIE_LIBRARY_DIR")
+
+# The engine
+MAX_CONCURRENT_DOWNLOADS = ENVIRONMENT.max_concurrent_downloads
+ALLOWED_NETWORKS = ENVIRONMENT.allowed_networks
+FFMPEG_DIR = ENVIRONMENT.ffmpeg_dir
+
+# Scaled: many processes share Redis. Embedded: everything is in one process.
+REDIS_URL = ENVIRONMENT.redis_url
+SCALED = REDIS_URL is not None
+
+SECRET_KEY = secret_key(ENVIRONMENT, DATA_DIR)
+DEBUG = False
+ALLOWED_HOSTS = [*LOOPBACK_HOSTS, "[::1]", *ENVIRONMENT.allowed_hosts]
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "ninja",
+    "csp",
+    "downloads",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "downloads.middleware.same_origin",
+    "downloads.middleware.json_errors",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "downie_project.urls"
+ASGI_APPLICATION = "downie_project.asgi.application"
+APPEND_SLASH = True
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": database(ENVIRONMENT, DATA_DIR)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
+    if REDIS_URL
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}},
+}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+
+# What a browser may do with our pages
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ["/api/docs", "/api/redoc"],  # they have a policy of their own, see downloads/api/docs.py
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "media-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    },
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SAMESITE = "Lax"
+# TLS ends at a reverse proxy, if there is any: the service itself speaks plain HTTP, on the loopback address by default.
+SILENCED_SYSTEM_CHECKS = [
+    "security.W004",  # HSTS
+    "security.W008",  # SSL redirect
+    "security.W012",  # session cookie for TLS only
+    "security.W016",  # CSRF cookie for TLS only
+]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)-7s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        "downloads": {"level": ENVIRONMENT.log_level},
+        "django": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "dramatiq": {"level": "WARNING"},
+    },
+}

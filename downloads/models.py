@@ -1,0 +1,424 @@
+"""The task, its attempts, and every verb that changes them. The row is the truth; all else can be made again from it."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import IntegrityError, models, transaction
+from django.db.models import Case, F, Max, Q, Value, When
+from django.db.models.functions import Coalesce, Now
+from django.utils.translation import gettext_lazy as _
+
+from downloads.engine.errors import Failure
+from downloads.engine.formats import PostProcessing, Quality
+from downloads.states import FINISHED, PAUSABLE, RUNNING, UNFINISHED, Outcome, Status, Stop, sources
+
+# The runner renews with every write of progress, at least every 5 s; six missed ones in a row and the worker is dead.
+LEASE = timedelta(seconds=30)
+# Retryable failures in a row, without a new byte between them, until the task fails for good.
+MAX_FAILURES = 5
+ID_LENGTH = 12
+
+
+class MoveRefused(Exception):
+    """The task is not in a state from which this move is possible."""
+
+    def __init__(self, status: Status) -> None:
+        """Take the state that the task is in."""
+        super().__init__(f"the task is {status}")
+        self.status = status
+
+
+class LeaseLost(Exception):
+    """Another worker holds the task by now, or the row is gone: write nothing more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a look-up found out about the video. `duration` is in seconds, 0 where the site does not say."""
+
+    title: str
+    media_id: str
+    site: str
+    uploader: str
+    duration: float
+    thumbnail: str
+
+
+def new_task_id() -> str:
+    """Twelve random lower-case hexadecimal characters."""
+    return secrets.token_hex(ID_LENGTH // 2)
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    """The sets of tasks that the rest speaks of."""
+
+    def running(self) -> Self:
+        """Held by a worker: looked up, downloading or converting."""
+        return self.filter(status__in=RUNNING)
+
+    def unfinished(self) -> Self:
+        """Neither completed nor failed nor cancelled."""
+        return self.filter(status__in=UNFINISHED)
+
+    def finished(self) -> Self:
+        """Completed, failed or cancelled."""
+        return self.filter(status__in=FINISHED)
+
+    def ready(self) -> Self:
+        """Queued, and not told to wait any longer: a worker may claim it."""
+        return self.filter(Q(available_at__isnull=True) | Q(available_at__lte=Now()), status=Status.QUEUED)
+
+    def abandoned(self) -> Self:
+        """Running by the row, but their worker let the lease run out."""
+        return self.running().filter(lease_expires_at__lt=Now())
+
+    def newest_first(self) -> Self:
+        """In the order of lists."""
+        return self.order_by("-created_at", "-id")
+
+    def claim(self, task_id: str, worker: str) -> "Task | None":
+        """Take a ready task under a fresh lease and open its next attempt; None when it is not to be had."""
+        lease = uuid4()
+        with transaction.atomic():
+            claimed = self.ready().filter(pk=task_id).update(
+                status=Status.STARTING,
+                lease=lease,
+                lease_expires_at=Now() + LEASE,
+                worker=worker,
+                revision=F("revision") + 1,
+                started_at=Coalesce("started_at", Now()),
+                available_at=None,
+                speed=0,
+                eta=0,
+            )
+            if not claimed:
+                return None
+            task = self.get(pk=task_id)
+            last = task.attempts.aggregate(last=Max("number"))["last"] or 0
+            task.attempts.create(number=last + 1, worker=worker)
+            return task
+
+    def seize(self, worker: str) -> "list[Task]":
+        """Take over every abandoned task, each under a fresh lease; its attempt goes on being the open one."""
+        seized = []
+        for pk, old in list(self.abandoned().values_list("pk", "lease")):
+            taken = self.abandoned().filter(pk=pk, lease=old).update(
+                lease=uuid4(), lease_expires_at=Now() + LEASE, worker=worker
+            )
+            if taken:
+                seized.append(self.get(pk=pk))
+        return seized
+
+    def void_leases(self) -> int:
+        """Let every lease run out now: no worker of this installation is alive. Return how many there were."""
+        return self.running().update(lease_expires_at=Now() - timedelta(seconds=1))
+
+
+class Task(models.Model):
+    """One link and what becomes of it."""
+
+    id = models.CharField(primary_key=True, max_length=ID_LENGTH, default=new_task_id, editable=False)
+
+    # What was asked for
+    url = models.TextField(_("link"))
+    quality = models.CharField(_("quality"), max_length=8, default=Quality.BEST)
+    post_processing = models.CharField(_("post-processing"), max_length=8, default=PostProcessing.NONE)
+    custom_filename = models.CharField(_("file name"), max_length=1000, blank=True)
+    sealed_cookies = models.TextField(blank=True, editable=False)
+
+    # What the look-up found
+    title = models.CharField(_("title"), max_length=500, blank=True)
+    media_id = models.CharField(max_length=200, blank=True)
+    site = models.CharField(_("site"), max_length=255, blank=True)
+    uploader = models.CharField(_("uploader"), max_length=300, blank=True)
+    duration = models.FloatField(_("duration"), default=0, help_text=_("seconds"))
+    thumbnail = models.TextField(blank=True)
+
+    # Where it is in its life
+    status = models.CharField(_("state"), max_length=12, choices=Status, default=Status.PENDING)
+    stop = models.CharField(_("asked to stop"), max_length=8, choices=Stop, default=Stop.NONE, blank=True)
+    revision = models.PositiveIntegerField(default=0, help_text=_("grows with every move, so that late news is known"))
+    lease = models.UUIDField(null=True, editable=False)
+    lease_expires_at = models.DateTimeField(null=True, editable=False)
+    worker = models.CharField(_("worker"), max_length=255, blank=True)
+    available_at = models.DateTimeField(_("next attempt"), null=True)
+    failures = models.PositiveSmallIntegerField(_("failures in a row"), default=0)
+    created_at = models.DateTimeField(_("added"), db_default=Now())
+    started_at = models.DateTimeField(_("started"), null=True)
+    finished_at = models.DateTimeField(_("finished"), null=True)
+
+    # How far it is: written every second while it runs, so none of it is indexed
+    progress_percentage = models.FloatField(
+        _("progress"), default=0, validators=[MinValueValidator(0), MaxValueValidator(100)]
+    )
+    downloaded_bytes = models.BigIntegerField(_("downloaded"), default=0)
+    total_bytes = models.BigIntegerField(_("size"), default=0)
+    speed = models.BigIntegerField(_("bytes a second"), default=0)
+    eta = models.BigIntegerField(_("seconds left"), default=0)
+
+    # How it ended
+    file_name = models.CharField(_("file"), max_length=1000, blank=True, help_text=_("relative to the library"))
+    file_size = models.BigIntegerField(_("file size"), default=0)
+    error_code = models.CharField(_("error code"), max_length=32, blank=True)
+    error_reason = models.CharField(_("reason"), max_length=32, blank=True)
+    error_message = models.TextField(_("what happened"), blank=True)
+    error_detail = models.TextField(_("detail"), blank=True)
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("task")
+        verbose_name_plural = _("tasks")
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="task_newest"),
+            models.Index(fields=["status", "-created_at", "-id"], name="task_by_status"),
+            models.Index(fields=["created_at"], name="task_queued", condition=Q(status="queued")),
+            models.Index(
+                fields=["id"], name="task_running", condition=Q(status__in=["downloading", "processing", "starting"])
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(name="task_status_known", condition=Q(status__in=sorted(Status))),
+            models.CheckConstraint(
+                name="task_lease_if_and_only_if_running",
+                condition=Q(status__in=sorted(RUNNING), lease__isnull=False, lease_expires_at__isnull=False)
+                | (~Q(status__in=sorted(RUNNING)) & Q(lease__isnull=True, lease_expires_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="task_stop_only_if_running", condition=Q(stop="") | Q(status__in=sorted(RUNNING))
+            ),
+            models.CheckConstraint(
+                name="task_progress_is_a_percentage",
+                condition=Q(progress_percentage__gte=0, progress_percentage__lte=100),
+            ),
+            models.UniqueConstraint(name="task_file_name_once", fields=["file_name"], condition=~Q(file_name="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or self.url
+
+    # Verbs of people. Each decides its race with one UPDATE.
+
+    def queue(self) -> None:
+        """Ask for a worker: from `pending`, `paused`, `failed` or `cancelled`.
+
+        Raises:
+            MoveRefused: it waits or runs already, or is completed.
+        """
+        self._move(
+            Status.QUEUED,
+            failures=0,
+            available_at=None,
+            finished_at=None,
+            error_code="",
+            error_reason="",
+            error_message="",
+            error_detail="",
+        )
+
+    def pause(self) -> None:
+        """Take a queued task out of the queue, or ask a running one to stop and keep its bytes.
+
+        Raises:
+            MoveRefused: it is neither queued nor on its way to the end of the download.
+        """
+        self._stop(Stop.PAUSE, Status.PAUSED, PAUSABLE)
+
+    def cancel(self) -> None:
+        """Cancel now, or ask the worker that holds it to; nothing to do on a cancelled one.
+
+        Raises:
+            MoveRefused: it is completed or failed.
+        """
+        if self.status != Status.CANCELLED:
+            self._stop(Stop.CANCEL, Status.CANCELLED, UNFINISHED)
+
+    def remove(self) -> bool:
+        """Delete the row now, or ask the worker that holds it to; True when it is gone. Files are the caller's."""
+        Task.objects.filter(pk=self.pk).exclude(status__in=RUNNING).delete()
+        Task.objects.running().filter(pk=self.pk).update(stop=Stop.DELETE)
+        return not Task.objects.filter(pk=self.pk).exists()
+
+    def _stop(self, stop: Stop, target: Status, allowed: frozenset[Status]) -> None:
+        """Move at once if no worker holds it, else leave the request in the row; a weaker one does not replace it."""
+        weaker = [Stop.NONE, Stop.PAUSE] if stop == Stop.CANCEL else [Stop.NONE]
+        with transaction.atomic():
+            self.refresh_from_db(from_queryset=Task.objects.select_for_update())
+            if self.status not in allowed:
+                raise MoveRefused(Status(self.status))
+            if self.status not in RUNNING:
+                self._move(target, finished_at=Now() if target in FINISHED else None)
+            elif self.stop in weaker:
+                Task.objects.filter(pk=self.pk).update(stop=stop, revision=F("revision") + 1)
+                self.refresh_from_db()
+
+    # Verbs of the worker that holds the lease. Each raises LeaseLost when it holds it no more.
+
+    def renew(self, lease: UUID, **columns: Any) -> None:  # noqa: ANN401  as in QuerySet.update
+        """Keep the lease for another while and write how far the task is.
+
+        Raises:
+            LeaseLost: see the class.
+        """
+        held = Task.objects.running().filter(pk=self.pk, lease=lease)
+        if not held.update(lease_expires_at=Now() + LEASE, **columns):
+            raise LeaseLost(self.pk)
+
+    def stop_asked(self, lease: UUID) -> Stop:
+        """What somebody asked of this task since.
+
+        Raises:
+            LeaseLost: see the class.
+        """
+        asked = Task.objects.filter(pk=self.pk, lease=lease).values_list("stop", flat=True).first()
+        if asked is None:
+            raise LeaseLost(self.pk)
+        return Stop(asked)
+
+    def begin_download(self, lease: UUID, facts: Facts) -> None:
+        """Write what the look-up found; the bytes come now."""
+        self._move(Status.DOWNLOADING, lease, **vars(facts))
+
+    def begin_processing(self, lease: UUID) -> None:
+        """All bytes are here; ffmpeg works. From here on a task cannot be paused, so such a request is void."""
+        unpaused = Case(When(stop=Stop.PAUSE, then=Value(Stop.NONE)), default=F("stop"))
+        self._move(Status.PROCESSING, lease, speed=0, eta=0, stop=unpaused)
+
+    def reserve(self, lease: UUID, file_name: str) -> bool:
+        """Note the final name before the file goes there, so that a crash in between can be mended.
+
+        Returns:
+            Whether the name was free among all tasks.
+        """
+        try:
+            with transaction.atomic():
+                self.renew(lease, file_name=file_name)
+        except IntegrityError:
+            return False
+        self.file_name = file_name
+        return True
+
+    def finish(self, lease: UUID, size: int) -> None:
+        """Complete the task: its file is in the library, under the reserved name. A stop that came too late is void."""
+        self._move(
+            Status.COMPLETED,
+            lease,
+            outcome=Outcome.COMPLETED,
+            finished_at=Now(),
+            progress_percentage=100,
+            file_size=size,
+            downloaded_bytes=size,
+            total_bytes=size,
+            sealed_cookies="",
+            failures=0,
+            error_code="",
+            error_reason="",
+            error_message="",
+            error_detail="",
+        )
+
+    def fail(self, lease: UUID, failure: Failure) -> None:
+        """End with an error that no retry cures."""
+        self._move(
+            Status.FAILED, lease, outcome=Outcome.FAILED, failure=failure, finished_at=Now(), file_name="",
+        )
+
+    def retry_later(self, lease: UUID, failure: Failure, delay: float, failures: int) -> None:
+        """Put back into the queue, not to be claimed for `delay` seconds."""
+        self._move(
+            Status.QUEUED,
+            lease,
+            outcome=Outcome.RETRY,
+            failure=failure,
+            failures=failures,
+            available_at=Now() + timedelta(seconds=delay),
+            file_name="",
+        )
+
+    def hand_back(self, lease: UUID) -> None:
+        """Put back into the queue: the worker stops, or was found dead. It counts as no failure."""
+        self._move(Status.QUEUED, lease, outcome=Outcome.INTERRUPTED, available_at=None, file_name="")
+
+    def stopped(self, lease: UUID) -> None:
+        """Do what the request in the row says, now that no process of the task is left.
+
+        A deleted task is gone afterwards; `status` of a paused or cancelled one says so.
+        """
+        stop = self.stop_asked(lease)
+        if stop == Stop.DELETE:
+            Task.objects.filter(pk=self.pk, lease=lease).delete()
+        elif stop == Stop.CANCEL:
+            self._move(Status.CANCELLED, lease, outcome=Outcome.STOPPED, finished_at=Now(), file_name="")
+        elif stop == Stop.PAUSE:
+            self._move(Status.PAUSED, lease, outcome=Outcome.STOPPED, file_name="")
+
+    def _move(
+        self,
+        target: Status,
+        lease: UUID | None = None,
+        *,
+        outcome: Outcome | None = None,
+        failure: Failure | None = None,
+        **changes: Any,  # noqa: ANN401  columns and their values or expressions, as in QuerySet.update
+    ) -> None:
+        """Change the state in one conditional UPDATE: a running row by its lease alone, any other without one."""
+        held = Q(lease=lease) if lease else ~Q(status__in=RUNNING)
+        if target not in RUNNING:
+            changes |= {"lease": None, "lease_expires_at": None, "stop": Stop.NONE, "speed": 0, "eta": 0}
+        if failure:
+            changes |= {
+                "error_code": failure.code,
+                "error_reason": failure.reason,
+                "error_message": failure.sentence,
+                "error_detail": failure.detail,
+            }
+        with transaction.atomic():
+            moved = Task.objects.filter(held, pk=self.pk, status__in=sources(target)).update(
+                status=target, revision=F("revision") + 1, **changes
+            )
+            if moved and outcome:
+                self._end_attempt(outcome, failure)
+        if not moved and lease:
+            raise LeaseLost(self.pk)
+        self.refresh_from_db()
+        if not moved:
+            raise MoveRefused(Status(self.status))
+
+    def _end_attempt(self, outcome: Outcome, failure: Failure | None) -> None:
+        self.attempts.filter(ended_at=None).update(
+            ended_at=Now(),
+            outcome=outcome,
+            bytes_on_disk=Task.objects.filter(pk=self.pk).values("downloaded_bytes"),
+            error_code=failure.code if failure else "",
+            error_message=failure.sentence if failure else "",
+        )
+
+
+class Attempt(models.Model):
+    """One run of one worker at one task, for whoever wants to know what happened when."""
+
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField(_("number"))
+    worker = models.CharField(_("worker"), max_length=255)
+    started_at = models.DateTimeField(_("started"), db_default=Now())
+    ended_at = models.DateTimeField(_("ended"), null=True)
+    bytes_on_disk = models.BigIntegerField(_("bytes on disk at the end"), default=0)
+    outcome = models.CharField(_("outcome"), max_length=12, choices=Outcome, blank=True)
+    error_code = models.CharField(_("error code"), max_length=32, blank=True)
+    error_message = models.TextField(_("what happened"), blank=True)
+
+    class Meta:
+        verbose_name = _("attempt")
+        verbose_name_plural = _("attempts")
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(name="attempt_numbered_once", fields=["task", "number"]),
+            models.UniqueConstraint(name="attempt_one_open", fields=["task"], condition=Q(ended_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task_id} #{self.number}"

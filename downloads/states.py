@@ -1,0 +1,87 @@
+"""A task's life on one screen.
+
+    pending ─start─▶ queued ─claim─▶ starting ─▶ downloading ─▶ processing ─▶ completed
+                       ▲                │  │          │              │
+                       └── retry later, crash, shutdown, resume ─────┘
+     queued/starting/downloading ─▶ paused        any unfinished ─▶ cancelled
+     starting/downloading/processing ─▶ failed    paused/failed/cancelled ─start─▶ queued
+"""
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+
+class Status(TextChoices):
+    """Where a task is in its life; the values are the words on the wire."""
+
+    PENDING = "pending", _("Added")
+    QUEUED = "queued", _("Waiting")
+    STARTING = "starting", _("Starting")
+    DOWNLOADING = "downloading", _("Downloading")
+    PROCESSING = "processing", _("Processing")
+    PAUSED = "paused", _("Paused")
+    COMPLETED = "completed", _("Completed")
+    FAILED = "failed", _("Failed")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
+class Stop(TextChoices):
+    """What somebody asked of a running task; it is done when no process of the task is left."""
+
+    NONE = "", _("nothing")
+    CANCEL = "cancel", _("cancel")
+    PAUSE = "pause", _("pause")
+    DELETE = "delete", _("delete")
+
+
+class Outcome(TextChoices):
+    """How an attempt ended."""
+
+    COMPLETED = "completed", _("Completed")
+    FAILED = "failed", _("Failed")
+    RETRY = "retry", _("Failed, to be tried again")
+    STOPPED = "stopped", _("Stopped on request")
+    INTERRUPTED = "interrupted", _("Interrupted")
+
+
+WAITING = frozenset({Status.PENDING, Status.QUEUED})
+RUNNING = frozenset({Status.STARTING, Status.DOWNLOADING, Status.PROCESSING})
+FINISHED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
+UNFINISHED = frozenset(Status) - FINISHED
+PAUSABLE = frozenset({Status.QUEUED, Status.STARTING, Status.DOWNLOADING})
+
+MOVES: dict[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset({Status.QUEUED, Status.CANCELLED}),
+    Status.QUEUED: frozenset({Status.STARTING, Status.PAUSED, Status.CANCELLED}),
+    Status.STARTING: frozenset(
+        {Status.DOWNLOADING, Status.QUEUED, Status.PAUSED, Status.FAILED, Status.CANCELLED},
+    ),
+    Status.DOWNLOADING: frozenset(
+        {Status.PROCESSING, Status.QUEUED, Status.PAUSED, Status.FAILED, Status.CANCELLED},
+    ),
+    Status.PROCESSING: frozenset({Status.COMPLETED, Status.QUEUED, Status.FAILED, Status.CANCELLED}),
+    Status.PAUSED: frozenset({Status.QUEUED, Status.CANCELLED}),
+    Status.COMPLETED: frozenset(),
+    Status.FAILED: frozenset({Status.QUEUED}),
+    Status.CANCELLED: frozenset({Status.QUEUED}),
+}
+
+
+def sources(target: Status) -> frozenset[Status]:
+    """The states from which a task may move to the target."""
+    return frozenset(source for source, targets in MOVES.items() if target in targets)
+
+
+def _check() -> None:
+    if set(MOVES) != set(Status):
+        raise AssertionError("every state needs its row in MOVES")
+    reached = {target for targets in MOVES.values() for target in targets} | {Status.PENDING}
+    if reached != set(Status):
+        raise AssertionError(f"no move leads to {set(Status) - reached}")
+    if {*WAITING, *RUNNING, *FINISHED, Status.PAUSED} != set(Status):
+        raise AssertionError("every state is waiting, running, paused or finished")
+    if any(sources(target) & RUNNING == frozenset() for target in RUNNING - {Status.STARTING}):
+        raise AssertionError("only `starting` is entered from outside of the running states")
+
+
+_check()
