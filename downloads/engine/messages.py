@@ -1,0 +1,164 @@
+"""What parent and child say to each other: the job goes in, events come out, as JSON that is checked against these types.
+
+Frames are at most `FRAME_LIMIT` bytes behind a length of four bytes. The parent never unpickles what a child says: a
+child handles what hostile sites send.
+"""
+
+import socket
+import struct
+
+import msgspec
+
+from downloads.engine.errors import Failure
+from downloads.engine.formats import PostProcessing, Quality
+
+FRAME_LIMIT = 1024 * 1024
+_LENGTH = struct.Struct("!I")
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a child needs to know, and nothing else.
+
+    `folder` is the task's own working folder; `cookies` is the text that the user gave, in the clear, in memory only.
+    """
+
+    task_id: str
+    url: str
+    quality: Quality
+    post_processing: PostProcessing
+    folder: str
+    tools: str
+    cache: str
+    cookies: str = ""
+    allowed_networks: tuple[str, ...] = ()
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True, tag="found"):
+    """The look-up is done. `duration` is in seconds, 0 where unknown; texts are cleaned."""
+
+    title: str
+    media_id: str
+    site: str
+    uploader: str
+    duration: float
+    thumbnail: str
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
+    """How far it is: one bar over all streams and steps. Sizes in bytes, 0 where unknown; `speed` per second."""
+
+    percentage: float
+    downloaded_bytes: int
+    total_bytes: int
+    speed: int
+    eta: int
+
+
+class Processing(msgspec.Struct, frozen=True, tag="processing"):
+    """All bytes are here; ffmpeg works now."""
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
+    """The file is whole and proven. `name` is relative to the task's folder."""
+
+    name: str
+    extension: str
+    size: int
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
+    """It did not work."""
+
+    failure: Failure
+
+
+Event = Found | Progress | Processing | Done | Failed
+
+_encoder = msgspec.json.Encoder()
+_event_decoder = msgspec.json.Decoder(Event)
+_job_decoder = msgspec.json.Decoder(Job)
+
+
+class BadFrame(Exception):
+    """The other side sent what is no message; it is not to be trusted any further."""
+
+
+def encode(message: Job | Event) -> bytes:
+    """One frame.
+
+    Raises:
+        BadFrame: the message is too long.
+    """
+    body = _encoder.encode(message)
+    if len(body) > FRAME_LIMIT:
+        raise BadFrame(f"a message of {len(body)} bytes")
+    return _LENGTH.pack(len(body)) + body
+
+
+class EventReader:
+    """Cuts what arrives on a non-blocking socket into events."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        """Read from this socket, which stays the caller's."""
+        self._connection = connection
+        self._buffer = bytearray()
+        self.ended = False
+
+    def read(self) -> list[Event]:
+        """Whatever events are complete by now; sets `ended` when the child has closed its end.
+
+        Raises:
+            BadFrame: what came is no event.
+        """
+        self._fill()
+        events = []
+        while len(self._buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer)
+            if length > FRAME_LIMIT:
+                raise BadFrame(f"a frame of {length} bytes")
+            end = _LENGTH.size + length
+            if len(self._buffer) < end:
+                break
+            events.append(self._decode(bytes(self._buffer[_LENGTH.size : end])))
+            del self._buffer[:end]
+        return events
+
+    def _fill(self) -> None:
+        while len(self._buffer) <= FRAME_LIMIT:
+            try:
+                chunk = self._connection.recv(65536)
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                chunk = b""
+            if not chunk:
+                self.ended = True
+                return
+            self._buffer += chunk
+
+    @staticmethod
+    def _decode(body: bytes) -> Event:
+        try:
+            return _event_decoder.decode(body)
+        except msgspec.DecodeError as error:
+            raise BadFrame(str(error)) from None
+
+
+def read_job(connection: socket.socket) -> Job:
+    """The job, from a blocking socket.
+
+    Raises:
+        EOFError: the parent is gone.
+    """
+    (length,) = _LENGTH.unpack(_receive(connection, _LENGTH.size))
+    return _job_decoder.decode(_receive(connection, length))
+
+
+def _receive(connection: socket.socket, wanted: int) -> bytes:
+    data = bytearray()
+    while len(data) < wanted:
+        chunk = connection.recv(wanted - len(data))
+        if not chunk:
+            raise EOFError
+        data += chunk
+    return bytes(data)

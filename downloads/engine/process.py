@@ -1,0 +1,212 @@
+"""The parent's side of an engine child: starts, reads, stops and kills it. One `Engine` per process of the service."""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from downloads.engine import messages
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent.parent
+KEEP_ALIVE_EVERY = 2.0  # seconds; a child that hears nothing for 15 s kills itself
+GRACE = 1.0  # seconds between TERM to the child and KILL to its whole group
+FORK_SERVER_AGE = 6 * 3600.0  # seconds; a fresh one now and then, so that nothing can pile up in it
+START_TIME_LIMIT = 30.0
+
+
+class EngineUnavailable(Exception):
+    """No child could be started; the text says why."""
+
+
+class Child:
+    """One running engine child and its process group, whose number is the child's process id."""
+
+    def __init__(self, pid: int, connection: socket.socket) -> None:
+        """Own both from now on."""
+        self.pid = pid
+        self._connection = connection
+        self._connection.setblocking(False)
+        self._reader = messages.EventReader(connection)
+        self._spoke_at = time.monotonic()
+        self._gone = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the child has said its last word: it is dead, or about to be."""
+        return self._reader.ended
+
+    def events(self, timeout: float) -> list[messages.Event]:
+        """What the child says within `timeout` seconds, as soon as it says anything. Tells it that we live.
+
+        Raises:
+            messages.BadFrame: the child cannot be trusted; stop it.
+        """
+        self._keep_alive()
+        if not self.ended:
+            select.select([self._connection], [], [], timeout)
+        return self._reader.read()
+
+    def _keep_alive(self) -> None:
+        if time.monotonic() - self._spoke_at >= KEEP_ALIVE_EVERY:
+            self._spoke_at = time.monotonic()
+            with contextlib.suppress(OSError):  # a dead child is noticed by its end of file
+                self._connection.send(b".")
+
+    def is_gone(self) -> bool:
+        """Whether no process of the group is left. Once gone, the number is never looked at again: it may be reused."""
+        if not self._gone:
+            try:
+                os.killpg(self.pid, 0)
+            except ProcessLookupError:
+                self._gone = True
+            except PermissionError:  # macOS: nothing but zombies
+                self._gone = False
+        return self._gone
+
+    def stop(self, grace: float = GRACE) -> None:
+        """TERM to the child, after `grace` seconds KILL to its group; returns when nothing of it is left."""
+        self._signal(os.kill, signal.SIGTERM)
+        if not self._wait_until_gone(grace):
+            self.kill()
+        self._connection.close()
+
+    def kill(self) -> None:
+        """KILL the group at once; returns when nothing of it is left."""
+        self._signal(os.killpg, signal.SIGKILL)
+        self._wait_until_gone(START_TIME_LIMIT)
+
+    def _signal(self, send: "type[os.kill] | object", number: signal.Signals) -> None:
+        if not self.is_gone():
+            with contextlib.suppress(ProcessLookupError):
+                send(self.pid, number)  # type: ignore[operator]
+
+    def _wait_until_gone(self, limit: float) -> bool:
+        deadline = time.monotonic() + limit
+        while not self.is_gone() and time.monotonic() < deadline:
+            self._keep_alive()
+            self._drain()
+            time.sleep(0.01)
+        return self.is_gone()
+
+    def _drain(self) -> None:
+        """Read on while it ends, so that it is not held up by a full pipe."""
+        with contextlib.suppress(messages.BadFrame):
+            self._reader.read()
+
+
+class Engine:
+    """Starts children by a fork server of its own."""
+
+    def __init__(self, home: Path, tools: Path) -> None:
+        """`home` is an empty folder that children see as $HOME; `tools` holds ffmpeg and ffprobe."""
+        self._home = home
+        self._tools = tools
+        self._lock = threading.Lock()
+        self._server: _Server | None = None
+
+    def warm_up(self) -> None:
+        """Start the fork server now, rather than with the first child.
+
+        Raises:
+            EngineUnavailable: it does not start.
+        """
+        with self._lock:
+            self._ready_server()
+
+    def start(self, job: messages.Job) -> Child:
+        """Start a child on this job.
+
+        Raises:
+            EngineUnavailable: the fork server does not start, or died twice.
+        """
+        ours, its = socket.socketpair()
+        with its:
+            pid = self._fork(its)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # dead already: `events` shows it
+            ours.sendall(messages.encode(job))
+        return Child(pid, ours)
+
+    def close(self) -> None:
+        """Let the fork server go: it ends with its last child."""
+        with self._lock:
+            if self._server:
+                self._server.release()
+                self._server = None
+
+    def _fork(self, connection: socket.socket) -> int:
+        with self._lock:
+            try:
+                return self._ready_server().fork(connection)
+            except OSError:
+                self._server = None
+                return self._ready_server().fork(connection)
+
+    def _ready_server(self) -> "_Server":
+        if self._server and time.monotonic() - self._server.started_at > FORK_SERVER_AGE:
+            self._server.release()
+            self._server = None
+        if not self._server:
+            self._server = _Server(self._environment())
+        return self._server
+
+    def _environment(self) -> dict[str, str]:
+        """Made from nothing: no database, no broker, no key, no proxy, no plug-in folder of the user's."""
+        self._home.mkdir(parents=True, exist_ok=True)
+        return {
+            "PATH": os.pathsep.join([str(self._tools), str(Path(sys.executable).parent), "/usr/bin", "/bin"]),
+            "HOME": str(self._home),
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": str(PROJECT_DIR),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "YTDLP_NO_PLUGINS": "1",
+            "DENO_NO_UPDATE_CHECK": "1",
+        }
+
+
+class _Server:
+    """A running fork server."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        ours, its = socket.socketpair()
+        with its:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "downloads.engine.forkserver", str(its.fileno())],
+                env=environment,
+                cwd=environment["HOME"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[its.fileno()],
+            )
+        self._control = ours
+        self._control.settimeout(START_TIME_LIMIT)
+        self.started_at = time.monotonic()
+        try:
+            ready = self._control.recv(1)
+        except TimeoutError:
+            ready = b""
+        if not ready:
+            self._process.kill()
+            raise EngineUnavailable("the download engine does not start; the log says more")
+
+    def fork(self, connection: socket.socket) -> int:
+        """A child that talks over this connection; its process id.
+
+        Raises:
+            OSError: the server is gone.
+        """
+        socket.send_fds(self._control, [b"f"], [connection.fileno()])
+        answer = self._control.recv(4)
+        if len(answer) < 4:  # noqa: PLR2004  the length of the answer
+            raise ConnectionResetError("the fork server is gone")
+        return int.from_bytes(answer, "big")
+
+    def release(self) -> None:
+        """Close the line to it, and reap it when it ends, unwaited."""
+        self._control.close()
+        threading.Thread(target=self._process.wait, name="fork server reaper", daemon=True).start()

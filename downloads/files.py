@@ -1,0 +1,77 @@
+"""How finished files go out: Django decides who gets which file, Starlette sends it, and the client sets the pace.
+
+Django's own file response reads a whole file into memory under ASGI. So a view answers with the file's path in a header
+that never leaves the process, and `FileSender`, which is wrapped around Django, sends that file in its place.
+"""
+
+import asyncio
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
+from django.http import HttpResponse
+from starlette.responses import FileResponse
+
+from downloads import storage
+from downloads.models import Task
+from downloads.operations import Refused
+
+HEADER = "X-Downie-File"
+SENT_BY_STARLETTE = {b"content-type", b"content-length", HEADER.lower().encode()}
+
+
+def hand_over(task: Task) -> HttpResponse:
+    """The answer that lets `FileSender` send the task's file.
+
+    Raises:
+        Refused: FILE_NOT_FOUND, somebody moved or deleted it.
+    """
+    if not storage.is_stored(task.file_name, task.file_size):
+        raise Refused("FILE_NOT_FOUND", "The file of this task is no longer in the library.")
+    return HttpResponse(headers={HEADER: quote(str(storage.library_path(task.file_name)))})
+
+
+class FileSender:
+    """Wraps an ASGI application; where that hands over a file, sends it with Range, If-Range and ETag."""
+
+    def __init__(self, application: ASGI3Application) -> None:
+        """Wrap this application."""
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Pass everything through but a hand-over."""
+        handed_over: dict[bytes, bytes] = {}
+
+        async def watch(message: ASGISendEvent) -> None:
+            if message["type"] == "http.response.start":
+                headers = {name.lower(): value for name, value in message["headers"]}
+                if HEADER.lower().encode() in headers:
+                    handed_over.update(headers)
+            if not handed_over:
+                await send(message)
+
+        await self._application(scope, receive, watch)
+        if handed_over:
+            await _send_file(handed_over, scope, receive, send)
+
+
+async def _send_file(
+    headers: dict[bytes, bytes], scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+) -> None:
+    path = Path(unquote(headers[HEADER.lower().encode()].decode()))
+    kept = {name.decode(): value.decode() for name, value in headers.items() if name not in SENT_BY_STARLETTE}
+    response = FileResponse(path, filename=path.name, headers=kept)
+    sending = asyncio.ensure_future(response(scope, receive, send))  # type: ignore[arg-type]  the same protocol, typed twice
+    leaving = asyncio.ensure_future(_client_leaves(receive))
+    try:
+        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if sending.done():
+            sending.result()
+    finally:
+        sending.cancel()
+        leaving.cancel()
+
+
+async def _client_leaves(receive: ASGIReceiveCallable) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,100 @@
+"""`manage.py serve`: the whole service in one process."""
+
+import contextlib
+import os
+import signal
+import socket
+from argparse import ArgumentParser
+from typing import Any
+
+import daphne.server  # noqa: F401  installs Twisted's reactor, which must come before anything else of Twisted
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from downie_project.environment import LOOPBACK_HOSTS
+from downie_project.version import VERSION
+from downloads import live, recovery
+from downloads.engine.ffmpeg import ToolMissing
+from downloads.engine.process import EngineUnavailable
+from downloads.installation import AlreadyRunning, lock_data_folder
+from downloads.worker import Worker
+
+
+class Command(BaseCommand):
+    """Web and worker in one process, until Ctrl-C."""
+
+    help = "Start the service: web and worker in one process."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take --host and --port; the environment says the defaults."""
+        parser.add_argument("--host", default=settings.ENVIRONMENT.host, help="the address to listen on")
+        parser.add_argument("--port", type=int, default=settings.ENVIRONMENT.port, help="the port to listen on")
+
+    def handle(self, *_: Any, host: str, port: int, **__: Any) -> None:  # noqa: ANN401  Django's interface
+        """Migrate, recover, serve, and stop everything in order."""
+        self._check_address(host, port)
+        try:
+            lock = lock_data_folder()
+        except AlreadyRunning as error:
+            raise CommandError(str(error)) from None
+        with contextlib.closing(lock):
+            call_command("migrate", verbosity=0)
+            recovery.begin()
+            worker = Worker()
+            try:
+                worker.start()
+            except (ToolMissing, EngineUnavailable) as error:
+                raise CommandError(str(error)) from None
+            try:
+                self._serve(host, port)
+            finally:
+                signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C forces
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                self.stdout.write("Stopping: downloads keep their bytes and go on with the next start.")
+                worker.stop()
+        self.stdout.write("Stopped.")
+
+    def _serve(self, host: str, port: int) -> None:
+        from twisted.internet import reactor
+
+        from downie_project.asgi import application
+        from downloads.server import run_server
+
+        def ready() -> None:
+            live.use_loop(reactor._asyncioEventloop)  # type: ignore[attr-defined]  # noqa: SLF001  Daphne does so too
+            self._announce(host, port)
+
+        run_server(application, host, port, ready)
+
+    def _check_address(self, host: str, port: int) -> None:
+        if host not in LOOPBACK_HOSTS and not settings.ENVIRONMENT.allow_anonymous:
+            raise CommandError(
+                f"Nobody needs a password here yet, so the service listens on this machine only, not on {host}. "
+                "If everybody who can reach that address may use it, set DOWNIE_ALLOW_ANONYMOUS=true."
+            )
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, port))
+        except OSError as error:
+            raise CommandError(
+                f"Port {port} on {host} cannot be used ({os.strerror(error.errno or 0)}): "
+                f"choose another, for example with: make run PORT={port + 1 if port < 65535 else 8000}"  # noqa: PLR2004  the last port
+            ) from None
+
+    def _announce(self, host: str, port: int) -> None:
+        name = f"[{host}]" if ":" in host else host
+        base = f"http://{name}:{port}"
+        administrators = get_user_model().objects.filter(is_superuser=True)
+        self.stdout.write(
+            f"Downie Enhanced {VERSION} is running. Stop it with Ctrl-C.\n"
+            f"  The page       {base}/\n"
+            f"  The API docs   {base}/api/docs  (and {base}/api/redoc)\n"
+            f"  The admin      {base}/admin/\n"
+            f"  The library    {settings.LIBRARY_DIR}"
+        )
+        if not administrators.exists():
+            self.stdout.write("Make an administrator with: .venv/bin/python manage.py createsuperuser")

@@ -1,0 +1,92 @@
+"""What makes promise 1 true: whatever was lost beside the rows is made again from them.
+
+At the start of the embedded service, and every second in every process that runs downloads.
+"""
+
+import logging
+import threading
+
+from django.db import connection
+
+from downloads import actors, broker, live, runner, storage
+from downloads.models import LeaseLost, Task
+from downloads.states import Status
+
+SWEEP_EVERY = 1.0  # seconds
+# Messages are sent for this many ready tasks at most in one sweep; the next one goes on.
+SEND_AT_ONCE = 100
+
+logger = logging.getLogger(__name__)
+
+
+def begin() -> None:
+    """Clean up after the last run of this installation. Only for a process that knows it is the only one."""
+    voided = Task.objects.void_leases()
+    if voided:
+        logger.info("%d tasks were running when the service last ended; they go on", voided)
+    sweep()
+    empty_leftover_folders()
+
+
+def sweep() -> None:
+    """Mend every task whose worker is dead, and send a message for every ready task whose message is lost."""
+    for task in Task.objects.seize(actors.worker_name()):
+        _mend(task)
+    send_again()
+
+
+def send_again() -> None:
+    """Send for ready tasks when there are more of them than messages. One too many finds no row to claim."""
+    ready = Task.objects.ready().order_by("created_at")
+    if ready.exists() and ready.count() > (waiting := broker.waiting_messages()):
+        logger.debug("%d messages for more tasks than that", waiting)
+        for task_id in ready.values_list("pk", flat=True)[:SEND_AT_ONCE]:
+            actors.run_task.send(task_id)
+
+
+def empty_leftover_folders() -> None:
+    """Throw away the working folders of tasks that are gone, completed or cancelled."""
+    for task_id in storage.leftovers():
+        keeps = Task.objects.filter(pk=task_id).exclude(status__in=[Status.COMPLETED, Status.CANCELLED])
+        if not keeps.exists():
+            storage.discard(task_id)
+
+
+def _mend(task: Task) -> None:
+    if task.lease is None or storage.is_held(task.id):
+        return  # its child is about to die; our lease runs out, and the next sweep sees it again
+    try:
+        if task.stop:
+            runner.carry_out_stop(task, task.lease)
+        elif task.status == Status.PROCESSING and storage.is_stored(task.file_name, task.file_size):
+            runner.complete(task, task.lease, task.file_size)
+        else:
+            task.hand_back(task.lease)
+            live.task_changed(task)
+            logger.info("Task %s: its worker is gone; it waits for another", task.id)
+    except LeaseLost:
+        logger.info("Task %s: somebody else was faster to mend it", task.id)
+
+
+class Sweeper(threading.Thread):
+    """Sweeps until it is told to stop."""
+
+    def __init__(self) -> None:
+        """Make it; `start` starts it."""
+        super().__init__(name="recovery", daemon=True)
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Sweep every second; an error in one sweep is logged and the next one tries again."""
+        while not self._stopped.wait(SWEEP_EVERY):
+            try:
+                sweep()
+            except Exception:
+                logger.exception("The sweep failed; the next one tries again")
+                connection.close()
+        connection.close()
+
+    def stop(self) -> None:
+        """Stop; returns when it has."""
+        self._stopped.set()
+        self.join()

@@ -1,0 +1,287 @@
+"""One attempt at one task: events of the engine in, verbs of the task and news for the feed out. It knows no broker."""
+
+import enum
+import logging
+import random
+import threading
+import time
+from pathlib import Path
+from uuid import UUID
+
+from django.conf import settings
+
+from downloads import live, storage
+from downloads.engine import messages
+from downloads.engine.errors import Failure, Phase, Reason
+from downloads.engine.filenames import library_name
+from downloads.engine.formats import PostProcessing, Quality
+from downloads.engine.process import Child, Engine, EngineUnavailable
+from downloads.models import MAX_FAILURES, Facts, LeaseLost, Task
+from downloads.sealing import Unreadable, unseal
+from downloads.states import Status, Stop
+
+LOOK_EVERY = 0.2  # seconds: how soon a request to stop is seen
+WRITE_EVERY = 1.0  # seconds: how old the progress in the row may be
+RENEW_EVERY = 5.0  # seconds, when there is no progress to write
+# Seconds without news until an attempt is given up. The child waits up to 25 s for a predecessor to let go.
+TIME_LIMITS = {Status.STARTING: 120.0, Status.DOWNLOADING: 60.0, Status.PROCESSING: 3600.0}
+FIRST_DELAY = 2.0  # seconds until the second attempt; doubled each time
+LONGEST_DELAY = 300.0
+
+logger = logging.getLogger(__name__)
+
+
+class Interruption(enum.Enum):
+    """Why an attempt ended that neither succeeded nor failed."""
+
+    STOP = "somebody asked"
+    SHUTDOWN = "the service ends"
+
+
+Ending = messages.Done | Failure | Interruption
+
+
+def run_task(task_id: str, *, engine: Engine, worker: str, stopping: threading.Event) -> None:
+    """Claim the task and run it to the end of this attempt; nothing happens when it is not to be had."""
+    task = Task.objects.claim(task_id, worker)
+    if task is None or task.lease is None:
+        return
+    logger.info("Task %s: attempt begins (%s)", task.id, task.url)
+    live.task_changed(task)
+    run = Run(task, task.lease, engine, stopping)
+    try:
+        run.to_the_end()
+    except LeaseLost:
+        logger.warning("Task %s: another worker holds it by now; this attempt ends", task.id)
+
+
+class Run:
+    """One claimed task and its child."""
+
+    def __init__(self, task: Task, lease: UUID, engine: Engine, stopping: threading.Event) -> None:
+        """Take a task under its lease."""
+        self._task = task
+        self._lease = lease
+        self._engine = engine
+        self._stopping = stopping
+        self._bytes_before = task.downloaded_bytes
+        self._renewed_at = self._news_at = time.monotonic()
+        self._looked_at = 0.0
+
+    def to_the_end(self) -> None:
+        """Run the child, and once no process of it is left, write how it went.
+
+        Raises:
+            LeaseLost: nothing was written, and the child is stopped.
+        """
+        self._end(self._run_child())
+
+    # While it runs
+
+    def _run_child(self) -> Ending:
+        try:
+            child = self._engine.start(self._job())
+        except EngineUnavailable as error:
+            return self._failure(Reason.KILLED, str(error))
+        except Unreadable as error:
+            return self._failure(Reason.LOGIN_NEEDED, str(error))
+        try:
+            return self._follow(child)
+        finally:
+            child.stop()
+
+    def _job(self) -> messages.Job:
+        task = self._task
+        return messages.Job(
+            task_id=task.id,
+            url=task.url,
+            quality=Quality(task.quality),
+            post_processing=PostProcessing(task.post_processing),
+            folder=str(storage.work_folder(task.id)),
+            tools=str(settings.FFMPEG_DIR or settings.TOOLS_DIR),
+            cache=str(settings.DATA_DIR / "cache"),
+            cookies=unseal(task.sealed_cookies),
+            allowed_networks=tuple(str(network) for network in settings.ALLOWED_NETWORKS),
+        )
+
+    def _follow(self, child: Child) -> Ending:
+        while True:
+            try:
+                events = child.events(LOOK_EVERY)
+            except messages.BadFrame as error:
+                return self._failure(Reason.KILLED, f"the engine spoke nonsense: {error}")
+            for event in events:
+                if isinstance(event, messages.Done):
+                    return event
+                if isinstance(event, messages.Failed):
+                    return event.failure
+                self._apply(event)
+            if ending := self._interruption(child):
+                return ending
+
+    def _apply(self, event: messages.Found | messages.Progress | messages.Processing) -> None:
+        task = self._task
+        if isinstance(event, messages.Progress):
+            self._progress(event)
+            return
+        if isinstance(event, messages.Found):
+            task.begin_download(
+                self._lease,
+                Facts(
+                    title=event.title,
+                    media_id=event.media_id,
+                    site=event.site,
+                    uploader=event.uploader,
+                    duration=event.duration,
+                    thumbnail=event.thumbnail,
+                ),
+            )
+        else:
+            self._renew()  # the last progress of the download is written before the state that follows it
+            task.begin_processing(self._lease)
+        self._news_at = time.monotonic()
+        live.task_changed(task)
+
+    def _progress(self, event: messages.Progress) -> None:
+        task = self._task
+        if (event.percentage, event.downloaded_bytes) != (task.progress_percentage, task.downloaded_bytes):
+            self._news_at = time.monotonic()
+        task.progress_percentage = min(max(event.percentage, 0.0), 100.0)
+        task.downloaded_bytes = event.downloaded_bytes
+        task.total_bytes = event.total_bytes
+        task.speed = event.speed
+        task.eta = event.eta
+        live.progressed(task)
+        if time.monotonic() - self._renewed_at >= WRITE_EVERY:
+            self._renew()
+
+    def _renew(self) -> None:
+        task = self._task
+        task.renew(
+            self._lease,
+            progress_percentage=task.progress_percentage,
+            downloaded_bytes=task.downloaded_bytes,
+            total_bytes=task.total_bytes,
+            speed=task.speed,
+            eta=task.eta,
+        )
+        self._renewed_at = time.monotonic()
+
+    def _interruption(self, child: Child) -> Ending | None:
+        """What ends the attempt from outside: a request, the end of the service, a dead or a silent child."""
+        now = time.monotonic()
+        if self._stopping.is_set():
+            return Interruption.SHUTDOWN
+        if child.ended:
+            return self._failure(Reason.KILLED, "the engine's process ended without a word")
+        if now - self._looked_at >= LOOK_EVERY:
+            self._looked_at = now
+            if self._task.stop_asked(self._lease):
+                return Interruption.STOP
+        if now - self._news_at > TIME_LIMITS[Status(self._task.status)]:
+            stalled = Reason.LOOKUP_TIMED_OUT if self._task.status == Status.STARTING else Reason.STALLED
+            return self._failure(stalled, "")
+        if now - self._renewed_at >= RENEW_EVERY:
+            self._renew()
+        return None
+
+    def _failure(self, reason: Reason, detail: str) -> Failure:
+        phases = {
+            Status.STARTING: Phase.LOOKUP,
+            Status.DOWNLOADING: Phase.DOWNLOAD,
+            Status.PROCESSING: Phase.PROCESSING,
+        }
+        return Failure(reason=reason, phase=phases[Status(self._task.status)], detail=detail)
+
+    # When no process of it is left
+
+    def _end(self, ending: Ending) -> None:
+        self._renew()  # how far it came is in the row before anything else is
+        if isinstance(ending, messages.Done):
+            ending = self._complete(ending) or ending
+        if isinstance(ending, Failure):
+            self._fail(ending)
+        elif ending == Interruption.STOP or (ending == Interruption.SHUTDOWN and self._task.stop_asked(self._lease)):
+            carry_out_stop(self._task, self._lease)
+        elif ending == Interruption.SHUTDOWN:
+            self._task.hand_back(self._lease)
+            live.task_changed(self._task)
+
+    def _complete(self, done: messages.Done) -> Failure | None:
+        """Store the file and complete the task, or say why that failed."""
+        task = self._task
+        try:
+            source = _inside(storage.work_folder(task.id), done.name)
+            size = source.stat().st_size
+            name = library_name(task.title, task.media_id, done.extension, task.custom_filename)
+            storage.store(
+                task.id, source, name, lambda free: task.reserve(self._lease, free, size), lambda: task.renew(self._lease)
+            )
+        except (OSError, ValueError) as error:
+            return _storing_failed(error)
+        complete(task, self._lease, size)
+        return None
+
+    def _fail(self, failure: Failure) -> None:
+        task = self._task
+        failures = 1 if task.downloaded_bytes > self._bytes_before else task.failures + 1
+        if failure.retryable and failures < MAX_FAILURES:
+            delay = max(_delay(failures), failure.retry_after or 0)
+            task.retry_later(self._lease, failure, delay, failures)
+            logger.info("Task %s: %s Next attempt in %.0f s. %s", task.id, failure.sentence, delay, failure.detail)
+        else:
+            task.fail(self._lease, failure)
+            logger.info("Task %s: failed. %s %s", task.id, failure.sentence, failure.detail)
+        live.task_changed(task)
+
+
+def complete(task: Task, lease: UUID, size: int) -> None:
+    """Finish a task whose file is in the library.
+
+    Raises:
+        LeaseLost: somebody else will.
+    """
+    task.finish(lease, size)
+    storage.discard(task.id)
+    live.task_changed(task)
+    logger.info("Task %s: completed as %r, %d bytes", task.id, task.file_name, size)
+
+
+def carry_out_stop(task: Task, lease: UUID) -> None:
+    """Cancel, pause or delete a task as its row asks, now that no process of it is left.
+
+    Raises:
+        LeaseLost: somebody else will.
+    """
+    stop = task.stop_asked(lease)
+    if stop in (Stop.CANCEL, Stop.DELETE):
+        storage.discard(task.id)  # before the row says so: what is cancelled keeps nothing on disk
+    task.stopped(lease)
+    logger.info("Task %s: stopped on request (%s)", task.id, stop)
+    if stop == Stop.DELETE:
+        live.deleted(task.id)
+    else:
+        live.task_changed(task)
+
+
+def _delay(failures: int) -> float:
+    """Seconds until the next attempt: doubled with each failure, spread out, so that many tasks do not come at once."""
+    return min(FIRST_DELAY * 2.0 ** (failures - 1), LONGEST_DELAY) * random.uniform(0.7, 1.3)  # noqa: S311  no secret
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The finished file that the child names.
+
+    Raises:
+        ValueError: it is not a plain file right inside the folder.
+    """
+    path = folder / name
+    if Path(name).name != name or path.is_symlink() or not path.is_file():
+        raise ValueError(f"no finished file called {name!r}")
+    return path
+
+
+def _storing_failed(error: Exception) -> Failure:
+    full = isinstance(error, OSError) and error.errno in storage.NO_SPACE
+    reason = Reason.NO_SPACE if full else Reason.STORAGE
+    return Failure(reason=reason, phase=Phase.PROCESSING, detail=str(error)[:500])

@@ -1,0 +1,75 @@
+"""The JSON shapes of a task, shared by the API and the feed."""
+
+from datetime import datetime
+from typing import Any
+
+from downloads.models import Task
+from downloads.states import Status
+
+
+def epoch(moment: datetime | None) -> float | None:
+    """Seconds since 1970, as the API gives times; None for what has not come."""
+    return moment.timestamp() if moment else None
+
+
+def task_json(task: Task) -> dict[str, Any]:
+    """A task as lists and the feed show it: the fields of the specification, then ours."""
+    return {
+        "id": task.id,
+        "url": task.url,
+        "title": task.title,
+        "status": task.status,
+        "progress_percentage": round(task.progress_percentage, 1),
+        "downloaded_bytes": task.downloaded_bytes,
+        "total_bytes": task.total_bytes,
+        "speed": task.speed,
+        "eta": task.eta,
+        "created_at": epoch(task.created_at),
+        "started_at": epoch(task.started_at),
+        "completed_at": epoch(task.finished_at) if task.status == Status.COMPLETED else None,
+        "error_message": task.error_message,
+        "error_code": task.error_code,
+        "error_reason": task.error_reason,
+        "finished_at": epoch(task.finished_at),
+        "quality": task.quality,
+        "post_processing": task.post_processing,
+        "custom_filename": task.custom_filename,
+        "stopping": task.stop,
+        "failures": task.failures,
+        "next_attempt_at": epoch(task.available_at),
+        "site": task.site,
+        "uploader": task.uploader,
+        "duration": task.duration,
+        "thumbnail": task.thumbnail,
+        "file_name": task.file_name if task.status == Status.COMPLETED else "",
+        "file_size": task.file_size,
+        "file_url": f"/api/downloads/tasks/{task.id}/file" if task.status == Status.COMPLETED else "",
+        "revision": task.revision,
+    }
+
+
+def progress_json(task: Task) -> dict[str, Any]:
+    """How far a task is, as a `progress` message of the feed says it."""
+    return {
+        "status": task.status,
+        "percentage": round(task.progress_percentage, 1),
+        "downloaded_bytes": task.downloaded_bytes,
+        "total_bytes": task.total_bytes,
+        "speed": task.speed,
+        "eta": task.eta,
+        "progress_text": progress_text(task),
+        "speed_text": f"{megabytes(task.speed)}/s",
+    }
+
+
+def progress_text(task: Task) -> str:
+    """As the specification writes it: `45.7% (11.0 MB/24.0 MB)`; without the total where it is not known."""
+    sizes = megabytes(task.downloaded_bytes)
+    if task.total_bytes:
+        sizes += f"/{megabytes(task.total_bytes)}"
+    return f"{task.progress_percentage:.1f}% ({sizes})"
+
+
+def megabytes(size: int) -> str:
+    """The specification's MB are 1024 * 1024 bytes: 11534336 is written `11.0 MB`."""
+    return f"{size / 1024 / 1024:.1f} MB"

@@ -1,0 +1,166 @@
+"""Where bytes are: the working folder of each task, and the library with its finished files."""
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from django.conf import settings
+
+from downloads.engine.filenames import numbered
+from downloads.engine.folders import FolderBusy, folder_lock
+
+COPY_CHUNK = 4 * 1024 * 1024  # bytes
+KEEP_EVERY = 2.0  # seconds between two signs of life while a file is copied
+TRASH = ".trash-"
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+# What a file system answers that has no hard links, or has them not between these two places
+NO_LINKS = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
+
+
+class OutsideLibrary(Exception):
+    """A name that leads out of the library: it is never followed."""
+
+
+def work_folder(task_id: str) -> Path:
+    """Where the partial files of a task are; it need not exist."""
+    return settings.WORK_DIR / task_id
+
+
+def discard(task_id: str) -> bool:
+    """Throw away what a task has on disk beside its finished file; False when a process of it still holds the folder."""
+    _draft(task_id).unlink(missing_ok=True)
+    folder = work_folder(task_id)
+    if not folder.exists():
+        return True
+    trash = folder.with_name(f"{TRASH}{task_id}-{secrets.token_hex(4)}")
+    try:
+        with folder_lock(folder, limit=1.0):
+            folder.rename(trash)
+    except FolderBusy:
+        return False
+    shutil.rmtree(trash, ignore_errors=True)
+    return True
+
+
+def is_held(task_id: str) -> bool:
+    """Whether a process of this task is still alive."""
+    if not work_folder(task_id).exists():
+        return False
+    try:
+        with folder_lock(work_folder(task_id), limit=0):
+            return False
+    except FolderBusy:
+        return True
+
+
+def leftovers() -> Iterator[str]:
+    """The ids of all tasks that have a working folder; trash that a crash left is emptied on the way."""
+    with contextlib.suppress(FileNotFoundError):
+        for folder in sorted(settings.WORK_DIR.iterdir()):
+            if folder.name.startswith(TRASH):
+                shutil.rmtree(folder, ignore_errors=True)
+            elif folder.is_dir():
+                yield folder.name
+
+
+def library_path(name: str) -> Path:
+    """The file's path, proven to lie inside the library.
+
+    Raises:
+        OutsideLibrary: it does not.
+    """
+    library = settings.LIBRARY_DIR.resolve()
+    path = library / name
+    if not name or path.parent.resolve() != library and library not in path.parent.resolve().parents:
+        raise OutsideLibrary(name)
+    return path
+
+
+def is_stored(name: str, size: int) -> bool:
+    """Whether a whole file of this size is in the library under this name."""
+    try:
+        path = library_path(name)
+        return path.is_file() and not path.is_symlink() and path.stat().st_size == size
+    except (OutsideLibrary, OSError):
+        return False
+
+
+def delete_stored(name: str) -> None:
+    """Delete a finished file; one that is gone already is no error."""
+    if name:
+        library_path(name).unlink(missing_ok=True)
+
+
+def store(task_id: str, source: Path, name: str, reserve: Callable[[str], bool], keep: Callable[[], None]) -> str:
+    """Put the file into the library under the first free name, whole or not at all; nothing is ever overwritten.
+
+    Args:
+        task_id: whose file it is.
+        source: the finished file in the working folder; it stays there as well.
+        name: the name that is wanted; a taken one gets ` (2)` and so on.
+        reserve: notes the name in the row; False when another task has it.
+        keep: called every few seconds while a long copy is made.
+
+    Raises:
+        OSError: the library cannot be written to, or is full.
+    """
+    for candidate in numbered(name):
+        target = library_path(candidate)
+        if not os.path.lexists(target) and reserve(candidate) and _place(task_id, source, target, keep):
+            return candidate
+    raise AssertionError("there is always a next number")
+
+
+def _place(task_id: str, source: Path, target: Path, keep: Callable[[], None]) -> bool:
+    """Give the file its final name; False when somebody else took that in the meantime."""
+    try:
+        target.hardlink_to(source)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+    else:
+        return True
+    draft = _draft(task_id)
+    _copy(source, draft, keep)
+    try:
+        return _rename(draft, target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _rename(draft: Path, target: Path) -> bool:
+    try:
+        target.hardlink_to(draft)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        # No hard links at all: an empty file takes the name first, so that nothing of others is overwritten.
+        try:
+            target.open("x").close()
+        except FileExistsError:
+            return False
+        draft.replace(target)
+    return True
+
+
+def _copy(source: Path, draft: Path, keep: Callable[[], None]) -> None:
+    told = time.monotonic()
+    with source.open("rb") as reader, draft.open("wb") as writer:
+        while chunk := reader.read(COPY_CHUNK):
+            writer.write(chunk)
+            if time.monotonic() - told > KEEP_EVERY:
+                keep()
+                told = time.monotonic()
+
+
+def _draft(task_id: str) -> Path:
+    return settings.LIBRARY_DIR / f".{task_id}.part"
