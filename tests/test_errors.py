@@ -54,25 +54,42 @@ def http_error(status, **headers):
 
 
 def as_yt_dlp_reports(error):
-    """Wrap an error the way `YoutubeDL.trouble` does: the cause in exc_info, the error itself as context."""
-    try:
+    """Let yt-dlp itself wrap an error, which an extractor or a downloader has raised."""
+    with yt_dlp.YoutubeDL({"quiet": True, "cachedir": False, "logger": Silent()}) as ydl:
+        ydl.add_info_extractor(Failing(error))
         try:
-            raise error
-        except Exception as caught:
-            raise DownloadError(f"\x1b[0;31mERROR:\x1b[0m {caught}", getattr(caught, "exc_info", None) or sys.exc_info())
-    except DownloadError as reported:
-        return reported
+            ydl.extract_info("failing:", download=False)
+        except DownloadError as reported:
+            return reported
 
 
-def said(text, expected=True):
+class Failing(InfoExtractor):
+    """An extractor that fails as it is told."""
+
+    _VALID_URL = r"failing:"
+
+    def __init__(self, error):
+        super().__init__()
+        self._error = error
+
+    def _real_extract(self, url):
+        raise self._error
+
+
+class Silent:
+    def debug(self, message):
+        pass
+
+    warning = error = debug
+
+
+def said(text, *, expected=True):
     return as_yt_dlp_reports(ExtractorError(text, expected=expected, ie="Some", video_id="login-private-drm"))
 
 
 def failed_download(cause):
-    try:
-        raise cause
-    except Exception as caught:
-        return as_yt_dlp_reports(ExtractorError(f"Unable to download webpage: {caught}", cause=caught))
+    """Wrap an error of the network the way `InfoExtractor._request_webpage` does."""
+    return as_yt_dlp_reports(ExtractorError(f"Unable to download webpage: {cause}", cause=cause, expected=True))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +238,10 @@ def test_a_cause_is_found_through_the_wrapping_of_yt_dlp(error):
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "gopher://site.test/x", "https://", "javascript:alert(1)"])
 def test_what_yt_dlp_itself_takes_for_no_url_is_invalid(url):
-    with yt_dlp.YoutubeDL({"quiet": True, "cachedir": False, "logger": Silent()}) as ydl, pytest.raises(Exception) as raised:  # noqa: PT011, PT012
+    with (
+        yt_dlp.YoutubeDL({"quiet": True, "cachedir": False, "logger": Silent()}) as ydl,
+        pytest.raises(Exception) as raised,
+    ):  # noqa: PT011, PT012
         ydl.extract_info(url, download=False)
     assert classify(raised.value, Phase.LOOKUP).reason is Reason.INVALID_URL
 

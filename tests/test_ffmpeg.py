@@ -27,9 +27,10 @@ from downloads.engine.ffmpeg import (
 
 PICTURE = ("-f", "lavfi", "-i", "testsrc=d=0.5:s=160x120:r=10")
 SOUND = ("-f", "lavfi", "-i", "sine=d=0.5")
+HLS_PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n"
 DASH_MANIFEST = (
     '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet>'
-    '<Representation id="1"><BaseURL>{film}</BaseURL></Representation></AdaptationSet></Period></MPD>'
+    '<Representation id="1"><BaseURL>film.ts</BaseURL></Representation></AdaptationSet></Period></MPD>'
 )
 ENDLESS = ("-re", "-f", "lavfi", "-i", "testsrc=d=3600:s=160x120:r=10", "-f", "null", "-")
 
@@ -193,25 +194,35 @@ def test_no_name_of_a_file_is_dangerous(tools, make, tmp_path, monkeypatch, name
     assert probe(tools, ffmpeg.Path(name), timeout=10).audios[0].kind == "audio"
 
 
+@pytest.mark.parametrize("name", ["hostile.mp4", "hostile.m3u8"])
 @pytest.mark.parametrize(
     "content",
     [
-        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
-        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{film}\n#EXT-X-ENDLIST\n",
+        HLS_PLAYLIST.format("file:///etc/passwd"),
+        HLS_PLAYLIST.format("film.ts"),
         "ffconcat version 1.0\nfile 'file:///etc/passwd'\n",
-        "ffconcat version 1.0\nfile '{film}'\n",
+        "ffconcat version 1.0\nfile film.ts\n",
         DASH_MANIFEST,
         "v=0\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
         "<html>not found</html>",
         "",
     ],
 )
-def test_a_playlist_that_names_other_files_is_refused_whatever_it_is_called(tools, make, tmp_path, content):
-    film = make("film.ts", *PICTURE)
-    hostile = tmp_path / "hostile.mp4"
-    hostile.write_text(content.format(film=film))
+def test_a_playlist_that_names_other_files_is_refused_whatever_it_is_called(tools, make, tmp_path, name, content):
+    make("film.ts", *PICTURE)
+    (tmp_path / name).write_text(content)
     with pytest.raises(NotMedia, match="not a video or audio file"):
-        probe(tools, hostile, timeout=10)
+        probe(tools, tmp_path / name, timeout=10)
+
+
+@pytest.mark.parametrize("name", ["hostile.mp4", "hostile.m3u8"])
+@pytest.mark.parametrize("content", [HLS_PLAYLIST.format("film.ts"), "ffconcat version 1.0\nfile film.ts\n"])
+def test_a_conversion_refuses_a_playlist_too(tools, make, tmp_path, name, content):
+    make("film.ts", *PICTURE)
+    (tmp_path / name).write_text(content)
+    arguments = [*input_arguments(tmp_path / name), "-c", "copy", str(tmp_path / "stolen.mkv")]
+    with pytest.raises(FfmpegFailed, match="could not convert"):
+        run_ffmpeg(tools, arguments, duration=1, on_progress=lambda _: None)
 
 
 def test_a_picture_is_refused(tools, make):

@@ -30,7 +30,7 @@ WITH_LAN = AddressPolicy((ip_network("192.168.0.0/16"), ip_network("fd00::/8"), 
         ("https://example.com:/v", "https://example.com/v"),
         ("https://example.com./v", "https://example.com/v"),
         ("https://bücher.example/ä", "https://xn--bcher-kva.example/ä"),
-        ("视频.中国/v", "https://xn--jlq04x.xn--fiqs8s/v"),
+        ("视频.中国/v", "https://xn--cy2a840a.xn--fiqs8s/v"),
         ("https://r3---sn-4g5e.googlevideo.com/v", "https://r3---sn-4g5e.googlevideo.com/v"),
         ("https://a_b.example.com/v", "https://a_b.example.com/v"),
         ("https://example.com/@user:name/v", "https://example.com/@user:name/v"),
@@ -78,7 +78,7 @@ def test_what_people_paste_becomes_one_url(text, url):
         "https://example.com/a\nb",
         "https://example.com/a\tb",
         "https://example.com/\x00",
-        "https://example.com/\x85",
+        "https://example.com/a\x85b",
         "https://example.com/\u3000v",
         "https://example.com/\ud800",
         "https://example.com/\u202egpj",
@@ -281,6 +281,7 @@ port = listener.getsockname()[1]
 datagrams = socket.socket(type=socket.SOCK_DGRAM)
 datagrams.bind(("127.0.0.1", 0))
 guard = install_guard(AddressPolicy(tuple(map(ip_network, json.loads(sys.argv[1])))))
+pair = socket.socketpair()
 tcp = lambda family=socket.AF_INET: socket.socket(family)
 udp = lambda: socket.socket(type=socket.SOCK_DGRAM)
 
@@ -307,7 +308,7 @@ actions = {
     "sendmsg": lambda: udp().sendmsg([b"x"], [], 0, datagrams.getsockname()),
     "connected sendmsg": connected_sendmsg,
     "bind": lambda: tcp().bind(("127.0.0.1", 0)),
-    "pair": lambda: socket.socketpair()[0].sendmsg([b"x"]),
+    "pair": lambda: pair[0].sendmsg([b"x"]),
 }
 
 def outcome(action):

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
-from http.cookiejar import Cookie
+from http.cookiejar import Cookie, DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -105,6 +105,8 @@ class _Site:
 def parse_cookies(text: str, url: str) -> list[Cookie]:
     """Read the cookies that the site of a normalised URL may have, ready for `YoutubeDL.cookiejar.set_cookie`.
 
+    The jar needs `cookie_policy` as well, or else a host's cookies reach the names below it.
+
     The text is a Cookie header (`a=b; c=d`), a Netscape cookies.txt or the JSON of a browser extension. Cookies of
     other sites are left out, so the list may be empty. A pair without a domain goes to the whole registrable domain of
     the URL; an IP address, a single-label host and a public suffix have none, and their cookies stay on the host.
@@ -122,6 +124,14 @@ def parse_cookies(text: str, url: str) -> list[Cookie]:
         _check(cookie, number)
         cookies.append(cookie)
     return cookies
+
+
+def cookie_policy() -> DefaultCookiePolicy:
+    """Give the policy for `YoutubeDL.cookiejar.set_policy` under which a host-only cookie stays on its host.
+
+    Python's default sends it to every name below the host too: from `github.io` to whoever has a page there.
+    """
+    return DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain)
 
 
 def _cookies(text: str, site: _Site) -> Iterator[Cookie]:

@@ -29,6 +29,7 @@ _PLAYS_EVERYWHERE_PROFILES: Final = frozenset({"Constrained Baseline", "Baseline
 _PLAYS_EVERYWHERE_LEVEL = 42  # 4.2: the highest that phones, consoles and television sets of the last ten years share
 _LONG_SIDE, _SHORT_SIDE = 1920, 1080
 _FPS = 30.0
+_CINEMA_FPS = 23.9  # 24000/1001, rounded down: the slowest rate that is made on purpose
 _FPS_TOLERANCE = 0.1  # a mean over a file of 30 frames a second is often a little above 30
 
 _ENCODE_VIDEO: Final = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "21", "-profile:v", "high")
@@ -211,7 +212,7 @@ def _at_most_30(fps: float) -> list[str]:
     if fps <= _FPS + _FPS_TOLERANCE:
         return []
     slower = fps / ceil(fps / _FPS)
-    rate = Fraction(slower if slower >= 24 else _FPS).limit_denominator(1001)  # noqa: PLR2004 - the cinema's rate
+    rate = Fraction(slower if slower >= _CINEMA_FPS else _FPS).limit_denominator(1001)
     return [f"fps={rate}"]
 
 
