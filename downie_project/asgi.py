@@ -1,6 +1,7 @@
 """The ASGI application: static files, Django, finished files, and the feed."""
 
 import os
+from typing import TYPE_CHECKING, cast
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "downie_project.settings")
 
@@ -17,6 +18,9 @@ from starlette.staticfiles import StaticFiles
 from downloads.consumers import FeedConsumer
 from downloads.files import FileSender
 
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
 # From where they are installed: nothing to collect, and whatever is served is checked by its ETag.
 static_files = StaticFiles(
     directory=settings.STATICFILES_DIRS[0], packages=[("django.contrib.admin", "static"), ("ninja", "static")]
@@ -24,7 +28,7 @@ static_files = StaticFiles(
 
 application = ProtocolTypeRouter(
     {
-        "http": Router([Mount("/static", static_files), Mount("/", FileSender(django_application))]),
+        "http": Router([Mount("/static", static_files), Mount("/", FileSender(cast("ASGIApp", django_application)))]),
         "websocket": URLRouter([path("api/downloads/ws", FeedConsumer.as_asgi())]),
     }
 )

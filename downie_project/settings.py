@@ -131,7 +131,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SAMESITE = "Lax"
-# TLS ends at a reverse proxy, if there is any: the service itself speaks plain HTTP, on the loopback address by default.
+# TLS ends at a reverse proxy, if there is any: the service itself speaks plain HTTP, on the loopback by default.
 SILENCED_SYSTEM_CHECKS = [
     "security.W004",  # HSTS
     "security.W008",  # SSL redirect
@@ -149,6 +149,7 @@ LOGGING = {
     "loggers": {
         "downloads": {"level": ENVIRONMENT.log_level},
         "django": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "django.request": {"level": "ERROR"},  # what clients do wrong is their business
         "dramatiq": {"level": "WARNING"},
     },
 }

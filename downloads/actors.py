@@ -18,7 +18,7 @@ stopping = threading.Event()
 
 
 def worker_name() -> str:
-    """This process, as the rows name it."""
+    """How the rows name this process."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 

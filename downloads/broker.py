@@ -10,13 +10,13 @@ QUEUE = "downloads"
 MAINTENANCE_CHANCE = 1_000_000
 
 
-def make_broker() -> dramatiq.Broker:
+def make_broker() -> RedisBroker | StubBroker:
     """Without Dramatiq's Retries and TimeLimit: retries belong to the row, and a download takes as long as it takes."""
-    broker: dramatiq.Broker
-    if settings.REDIS_URL:
-        broker = RedisBroker(url=settings.REDIS_URL, middleware=[], maintenance_chance=MAINTENANCE_CHANCE)
-    else:
-        broker = StubBroker(middleware=[])
+    broker: RedisBroker | StubBroker = (
+        RedisBroker(url=settings.REDIS_URL, middleware=[], maintenance_chance=MAINTENANCE_CHANCE)  # type: ignore[no-untyped-call]
+        if settings.REDIS_URL
+        else StubBroker(middleware=[])
+    )
     broker.declare_queue(QUEUE)
     dramatiq.set_broker(broker)
     return broker
@@ -28,5 +28,5 @@ broker = make_broker()
 def waiting_messages() -> int:
     """How many messages lie in the queue, not counting what workers have fetched already."""
     if isinstance(broker, StubBroker):
-        return broker.queues[QUEUE].qsize()
+        return int(broker.queues[QUEUE].qsize())
     return int(broker.do_qsize(QUEUE))

@@ -8,9 +8,9 @@ import asyncio
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from django.http import HttpResponse
 from starlette.responses import FileResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from downloads import storage
 from downloads.models import Task
@@ -34,15 +34,15 @@ def hand_over(task: Task) -> HttpResponse:
 class FileSender:
     """Wraps an ASGI application; where that hands over a file, sends it with Range, If-Range and ETag."""
 
-    def __init__(self, application: ASGI3Application) -> None:
+    def __init__(self, application: ASGIApp) -> None:
         """Wrap this application."""
         self._application = application
 
-    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything through but a hand-over."""
         handed_over: dict[bytes, bytes] = {}
 
-        async def watch(message: ASGISendEvent) -> None:
+        async def watch(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = {name.lower(): value for name, value in message["headers"]}
                 if HEADER.lower().encode() in headers:
@@ -55,13 +55,11 @@ class FileSender:
             await _send_file(handed_over, scope, receive, send)
 
 
-async def _send_file(
-    headers: dict[bytes, bytes], scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
-) -> None:
+async def _send_file(headers: dict[bytes, bytes], scope: Scope, receive: Receive, send: Send) -> None:
     path = Path(unquote(headers[HEADER.lower().encode()].decode()))
     kept = {name.decode(): value.decode() for name, value in headers.items() if name not in SENT_BY_STARLETTE}
     response = FileResponse(path, filename=path.name, headers=kept)
-    sending = asyncio.ensure_future(response(scope, receive, send))  # type: ignore[arg-type]  the same protocol, typed twice
+    sending = asyncio.ensure_future(response(scope, receive, send))
     leaving = asyncio.ensure_future(_client_leaves(receive))
     try:
         await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -72,6 +70,6 @@ async def _send_file(
         leaving.cancel()
 
 
-async def _client_leaves(receive: ASGIReceiveCallable) -> None:
+async def _client_leaves(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,7 +1,6 @@
 """One service per data folder: a lock that ends with the process that holds it."""
 
 import fcntl
-from pathlib import Path
 from typing import IO
 
 from django.conf import settings
@@ -17,7 +16,7 @@ def lock_data_folder() -> IO[str]:
     Raises:
         AlreadyRunning: somebody else has it.
     """
-    path: Path = settings.DATA_DIR / "service.lock"
+    path = settings.DATA_DIR / "service.lock"
     file = path.open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

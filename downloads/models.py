@@ -1,4 +1,4 @@
-"""The task, its attempts, and every verb that changes them. The row is the truth; all else can be made again from it."""
+"""The task, its attempts, and every verb that changes them. The row is the truth; all else is made from it."""
 
 import secrets
 from dataclasses import dataclass
@@ -84,16 +84,20 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Take a ready task under a fresh lease and open its next attempt; None when it is not to be had."""
         lease = uuid4()
         with transaction.atomic():
-            claimed = self.ready().filter(pk=task_id).update(
-                status=Status.STARTING,
-                lease=lease,
-                lease_expires_at=Now() + LEASE,
-                worker=worker,
-                revision=F("revision") + 1,
-                started_at=Coalesce("started_at", Now()),
-                available_at=None,
-                speed=0,
-                eta=0,
+            claimed = (
+                self.ready()
+                .filter(pk=task_id)
+                .update(
+                    status=Status.STARTING,
+                    lease=lease,
+                    lease_expires_at=Now() + LEASE,
+                    worker=worker,
+                    revision=F("revision") + 1,
+                    started_at=Coalesce("started_at", Now()),
+                    available_at=None,
+                    speed=0,
+                    eta=0,
+                )
             )
             if not claimed:
                 return None
@@ -106,8 +110,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Take over every abandoned task, each under a fresh lease; its attempt goes on being the open one."""
         seized = []
         for pk, old in list(self.abandoned().values_list("pk", "lease")):
-            taken = self.abandoned().filter(pk=pk, lease=old).update(
-                lease=uuid4(), lease_expires_at=Now() + LEASE, worker=worker
+            taken = (
+                self.abandoned()
+                .filter(pk=pk, lease=old)
+                .update(lease=uuid4(), lease_expires_at=Now() + LEASE, worker=worker)
             )
             if taken:
                 seized.append(self.get(pk=pk))
@@ -324,7 +330,12 @@ class Task(models.Model):
     def fail(self, lease: UUID, failure: Failure) -> None:
         """End with an error that no retry cures."""
         self._move(
-            Status.FAILED, lease, outcome=Outcome.FAILED, failure=failure, finished_at=Now(), file_name="",
+            Status.FAILED,
+            lease,
+            outcome=Outcome.FAILED,
+            failure=failure,
+            finished_at=Now(),
+            file_name="",
         )
 
     def retry_later(self, lease: UUID, failure: Failure, delay: float, failures: int) -> None:

@@ -25,6 +25,8 @@ WRITE_EVERY = 1.0  # seconds: how old the progress in the row may be
 RENEW_EVERY = 5.0  # seconds, when there is no progress to write
 # Seconds without news until an attempt is given up. The child waits up to 25 s for a predecessor to let go.
 TIME_LIMITS = {Status.STARTING: 120.0, Status.DOWNLOADING: 60.0, Status.PROCESSING: 3600.0}
+# A result that failed its proof is fetched once more from nothing, not five times: the site's word may be what is wrong
+TRIES_OF = {Reason.INCOMPLETE: 2}
 FIRST_DELAY = 2.0  # seconds until the second attempt; doubled each time
 LONGEST_DELAY = 300.0
 
@@ -215,7 +217,11 @@ class Run:
             size = source.stat().st_size
             name = library_name(task.title, task.media_id, done.extension, task.custom_filename)
             storage.store(
-                task.id, source, name, lambda free: task.reserve(self._lease, free, size), lambda: task.renew(self._lease)
+                task.id,
+                source,
+                name,
+                lambda free: task.reserve(self._lease, free, size),
+                lambda: task.renew(self._lease),
             )
         except (OSError, ValueError) as error:
             return _storing_failed(error)
@@ -225,7 +231,8 @@ class Run:
     def _fail(self, failure: Failure) -> None:
         task = self._task
         failures = 1 if task.downloaded_bytes > self._bytes_before else task.failures + 1
-        if failure.retryable and failures < MAX_FAILURES:
+        limit = TRIES_OF.get(failure.reason, MAX_FAILURES)
+        if failure.retryable and failures < limit:
             delay = max(_delay(failures), failure.retry_after or 0)
             task.retry_later(self._lease, failure, delay, failures)
             logger.info("Task %s: %s Next attempt in %.0f s. %s", task.id, failure.sentence, delay, failure.detail)

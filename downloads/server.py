@@ -6,12 +6,17 @@ a connection's producer to pause when more than 64 KiB lie there, and to resume 
 
 import asyncio
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from daphne.http_protocol import WebRequest
 from daphne.server import Server
 from twisted.internet.interfaces import IPushProducer
+from twisted.web import http
 from zope.interface import implementer
+
+# Twisted has no words for 422 and 429.
+http.RESPONSES.update({status: status.phrase.encode() for status in HTTPStatus if status not in http.RESPONSES})
 
 
 @implementer(IPushProducer)
@@ -40,7 +45,7 @@ class Gate:
         await self._open.wait()
 
 
-class PatientServer(Server):  # type: ignore[misc]  Daphne has no types
+class PatientServer(Server):
     """Daphne's server with back-pressure for answers and for the feed."""
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:  # noqa: ANN401  Daphne has no types

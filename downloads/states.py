@@ -1,10 +1,10 @@
 """A task's life on one screen.
 
-    pending ─start─▶ queued ─claim─▶ starting ─▶ downloading ─▶ processing ─▶ completed
-                       ▲                │  │          │              │
-                       └── retry later, crash, shutdown, resume ─────┘
-     queued/starting/downloading ─▶ paused        any unfinished ─▶ cancelled
-     starting/downloading/processing ─▶ failed    paused/failed/cancelled ─start─▶ queued
+pending ─start─▶ queued ─claim─▶ starting ─▶ downloading ─▶ processing ─▶ completed
+                   ▲                │  │          │              │
+                   └── retry later, crash, shutdown, resume ─────┘
+ queued/starting/downloading ─▶ paused        any unfinished ─▶ cancelled
+ starting/downloading/processing ─▶ failed    paused/failed/cancelled ─start─▶ queued
 """
 
 from django.db.models import TextChoices

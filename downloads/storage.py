@@ -28,11 +28,12 @@ class OutsideLibrary(Exception):
 
 def work_folder(task_id: str) -> Path:
     """Where the partial files of a task are; it need not exist."""
-    return settings.WORK_DIR / task_id
+    folder: Path = settings.WORK_DIR / task_id
+    return folder
 
 
 def discard(task_id: str) -> bool:
-    """Throw away what a task has on disk beside its finished file; False when a process of it still holds the folder."""
+    """Throw away what a task has on disk beside its finished file; False when a process still holds the folder."""
     _draft(task_id).unlink(missing_ok=True)
     folder = work_folder(task_id)
     if not folder.exists():
@@ -75,8 +76,8 @@ def library_path(name: str) -> Path:
         OutsideLibrary: it does not.
     """
     library = settings.LIBRARY_DIR.resolve()
-    path = library / name
-    if not name or path.parent.resolve() != library and library not in path.parent.resolve().parents:
+    path: Path = library / name
+    if not name or not path.parent.resolve().is_relative_to(library):
         raise OutsideLibrary(name)
     return path
 
@@ -163,4 +164,5 @@ def _copy(source: Path, draft: Path, keep: Callable[[], None]) -> None:
 
 
 def _draft(task_id: str) -> Path:
-    return settings.LIBRARY_DIR / f".{task_id}.part"
+    draft: Path = settings.LIBRARY_DIR / f".{task_id}.part"
+    return draft

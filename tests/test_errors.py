@@ -11,6 +11,7 @@ import time
 import msgspec
 import pytest
 import yt_dlp
+from yt_dlp.extractor.common import InfoExtractor
 from yt_dlp.networking.common import Response
 from yt_dlp.networking.exceptions import (
     CertificateVerifyError,
@@ -34,6 +35,7 @@ from yt_dlp.utils import (
     UnavailableVideoError,
     UnsupportedError,
     UserNotLive,
+    YoutubeDLError,
 )
 
 from downloads.engine.classification import classify
@@ -54,13 +56,26 @@ def http_error(status, **headers):
 
 
 def as_yt_dlp_reports(error):
-    """Let yt-dlp itself wrap an error, which an extractor or a downloader has raised."""
-    with yt_dlp.YoutubeDL({"quiet": True, "cachedir": False, "logger": Silent()}) as ydl:
-        ydl.add_info_extractor(Failing(error))
-        try:
-            ydl.extract_info("failing:", download=False)
-        except DownloadError as reported:
-            return reported
+    """Let yt-dlp itself wrap what an extractor has raised."""
+    ydl = quiet_yt_dlp(auto_init=False)
+    ydl.add_info_extractor(Failing(error))
+    with pytest.raises(DownloadError) as raised:
+        ydl.extract_info("failing:", download=False)
+    return raised.value
+
+
+def failed_transfer(error):
+    """Wrap what a downloader has raised the way `YoutubeDL.process_info` does."""
+    try:
+        raise error
+    except type(error):
+        with pytest.raises(DownloadError) as raised:
+            quiet_yt_dlp(auto_init=False).report_error(f"unable to download video data: {error}")
+    return raised.value
+
+
+def quiet_yt_dlp(**options):
+    return yt_dlp.YoutubeDL({"quiet": True, "cachedir": False, "logger": Silent()}, **options)
 
 
 class Failing(InfoExtractor):
@@ -96,9 +111,15 @@ def failed_download(cause):
     ("text", "reason"),
     [
         ("Sign in to confirm you’re not a bot. " + LOGIN_HINT, Reason.BOT_CHECK),
-        ("Got HTTP Error 403 caused by Cloudflare anti-bot challenge; try again with  --extractor-args", Reason.BOT_CHECK),
-        ("Video unavailable. YouTube is requiring a captcha challenge before playback", Reason.BOT_CHECK),
-        ("Sign in to confirm your age. This video may be inappropriate for some users. " + LOGIN_HINT, Reason.AGE_RESTRICTED),
+        (
+            "Got HTTP Error 403 caused by Cloudflare anti-bot challenge; try again with  --extractor-args",
+            Reason.BOT_CHECK,
+        ),
+        ("YouTube is requiring a captcha challenge before playback", Reason.BOT_CHECK),
+        (
+            "Sign in to confirm your age. This video may be inappropriate for some users. " + LOGIN_HINT,
+            Reason.AGE_RESTRICTED,
+        ),
         ("Login is required to access age-restricted content. " + LOGIN_HINT, Reason.AGE_RESTRICTED),
         ("Private video. Sign in if you've been granted access to this video. " + LOGIN_HINT, Reason.PRIVATE),
         ("Video unavailable. This video is private", Reason.PRIVATE),
@@ -111,10 +132,13 @@ def failed_download(cause):
         ("Cookies (not necessarily logged in) are needed", Reason.LOGIN_NEEDED),
         ("This video is protected by a password, use the --video-password option", Reason.PASSWORD_PROTECTED),
         ("The uploader has not made this video available in your country", Reason.GEO_BLOCKED),
-        ("Video unavailable. It contains content from X, who has blocked it in your country on copyright grounds", Reason.GEO_BLOCKED),
+        ("Video unavailable. X has blocked it in your country on copyright grounds", Reason.GEO_BLOCKED),
         ("Track unavailable in your country due to licensing restrictions", Reason.GEO_BLOCKED),
         ("Video unavailable. This video has been removed by the uploader", Reason.REMOVED),
-        ("This video is no longer available because the account associated with it has been terminated", Reason.REMOVED),
+        (
+            "This video is no longer available because the account associated with it has been terminated",
+            Reason.REMOVED,
+        ),
         ("Content not found; it has most likely expired", Reason.REMOVED),
         ("This livestream has ended", Reason.REMOVED),
         ("Video unavailable", Reason.REMOVED),
@@ -124,16 +148,23 @@ def failed_download(cause):
         ("Stream is offline", Reason.NOT_LIVE_YET),
         ("This video is DRM protected", Reason.DRM),
         ("This video is either unavailable in your region or is DRM protected", Reason.DRM),
-        ("This content isn't available, try again later. The current session has been rate-limited by YouTube", Reason.RATE_LIMITED),
+        ("This content isn’t available, try again later. Your account has been rate-limited", Reason.RATE_LIMITED),
         ("Service temporarily unavailable", Reason.SERVER_ERROR),
-        ("Requested format is not available. Use --list-formats for a list of available formats", Reason.FORMAT_UNAVAILABLE),
+        ("Requested format is not available. Use --list-formats for a list", Reason.FORMAT_UNAVAILABLE),
         ("Video 17 does not exist", Reason.NOT_FOUND),
+        ("Lecture not found", Reason.NOT_FOUND),
+        ("This website is no longer supported", Reason.UNSUPPORTED_SITE),
+        ("All player responses are invalid. Your IP is likely being blocked by Youtube", Reason.BOT_CHECK),
+        ("Only users older than 19 are able to watch this video", Reason.AGE_RESTRICTED),
+        ("Youku said: Sorry, this video is available in China only", Reason.GEO_BLOCKED),
+        ("You do not have access to this post", Reason.LOGIN_NEEDED),
+        ("Your token has expired or is invalid", Reason.LOGIN_NEEDED),
         ("No video could be found in this tweet", Reason.NOT_A_VIDEO),
         ("No video/audio found at the provided url", Reason.NOT_A_VIDEO),
         ("'https://' is not a valid URL", Reason.INVALID_URL),
         ("Some said: computer says no", Reason.ACCESS_DENIED),
     ],
-)  # fmt: skip
+)
 def test_an_extractors_words_give_the_reason(text, reason):
     assert classify(said(text), Phase.LOOKUP).reason is reason
 
@@ -173,7 +204,7 @@ def test_a_status_in_the_lookup(status, reason, code, retryable):
     ],
 )
 def test_a_status_in_the_download(status, reason, retryable):
-    failure = classify(as_yt_dlp_reports(http_error(status)), Phase.DOWNLOAD)
+    failure = classify(failed_transfer(http_error(status)), Phase.DOWNLOAD)
     assert (failure.reason, failure.code, failure.retryable) == (reason, "DOWNLOAD_FAILED", retryable)
 
 
@@ -199,11 +230,35 @@ def test_an_overloaded_server_goes_before_its_text():
         (GeoRestrictedError("Only in DE"), Phase.LOOKUP, Reason.GEO_BLOCKED, "EXTRACTION_FAILED", False),
         (UserNotLive(), Phase.LOOKUP, Reason.NOT_LIVE_YET, "EXTRACTION_FAILED", False),
         (BadUrl("No."), Phase.LOOKUP, Reason.INVALID_URL, "INVALID_URL", False),
-        (RegexNotFoundError("Unable to extract login token"), Phase.LOOKUP, Reason.EXTRACTOR_BROKEN, "EXTRACTION_FAILED", False),
-        (ExtractorError("Unable to extract cookies"), Phase.LOOKUP, Reason.EXTRACTOR_BROKEN, "EXTRACTION_FAILED", False),
-        (ExtractorError("An extractor error has occurred.", cause=KeyError("x")), Phase.LOOKUP, Reason.EXTRACTOR_BROKEN, "EXTRACTION_FAILED", False),
+        (
+            RegexNotFoundError("Unable to extract login token"),
+            Phase.LOOKUP,
+            Reason.EXTRACTOR_BROKEN,
+            "EXTRACTION_FAILED",
+            False,
+        ),
+        (
+            ExtractorError("Unable to extract cookies"),
+            Phase.LOOKUP,
+            Reason.EXTRACTOR_BROKEN,
+            "EXTRACTION_FAILED",
+            False,
+        ),
+        (
+            ExtractorError("An extractor error has occurred.", cause=KeyError("x")),
+            Phase.LOOKUP,
+            Reason.EXTRACTOR_BROKEN,
+            "EXTRACTION_FAILED",
+            False,
+        ),
         (KeyError("login"), Phase.LOOKUP, Reason.EXTRACTOR_BROKEN, "EXTRACTION_FAILED", False),
-        (TransportError("Failed to connect to login.site.test"), Phase.LOOKUP, Reason.NETWORK, "EXTRACTION_FAILED", True),
+        (
+            TransportError("Failed to connect to login.site.test"),
+            Phase.LOOKUP,
+            Reason.NETWORK,
+            "EXTRACTION_FAILED",
+            True,
+        ),
         (IncompleteRead(10, 20), Phase.DOWNLOAD, Reason.NETWORK, "DOWNLOAD_FAILED", True),
         (ProxyError("no"), Phase.LOOKUP, Reason.NETWORK, "EXTRACTION_FAILED", True),
         (ContentTooShortError(10, 20), Phase.DOWNLOAD, Reason.NETWORK, "DOWNLOAD_FAILED", True),
@@ -214,10 +269,34 @@ def test_an_overloaded_server_goes_before_its_text():
         (OSError(errno.ENOSPC, "No space left on device"), Phase.DOWNLOAD, Reason.NO_SPACE, "DOWNLOAD_FAILED", True),
         (OSError(errno.EFBIG, "File too large"), Phase.DOWNLOAD, Reason.FILE_TOO_LARGE, "DOWNLOAD_FAILED", False),
         (OSError(errno.EROFS, "Read-only file system"), Phase.DOWNLOAD, Reason.STORAGE, "DOWNLOAD_FAILED", False),
-        (TransportError(cause=OSError(errno.EACCES, "firewall")), Phase.LOOKUP, Reason.NETWORK, "EXTRACTION_FAILED", True),
-        (PostProcessingError("Conversion failed!"), Phase.PROCESSING, Reason.POSTPROCESSING_FAILED, "PROCESSING_FAILED", False),
-        (PostProcessingError("Error writing trailer: No space left on device"), Phase.PROCESSING, Reason.NO_SPACE, "PROCESSING_FAILED", True),
-        (DownloadError("ERROR: Did not get any data blocks"), Phase.DOWNLOAD, Reason.INCOMPLETE, "DOWNLOAD_FAILED", True),
+        (
+            TransportError(cause=OSError(errno.EACCES, "firewall")),
+            Phase.LOOKUP,
+            Reason.NETWORK,
+            "EXTRACTION_FAILED",
+            True,
+        ),
+        (
+            PostProcessingError("Conversion failed!"),
+            Phase.PROCESSING,
+            Reason.POSTPROCESSING_FAILED,
+            "PROCESSING_FAILED",
+            False,
+        ),
+        (
+            PostProcessingError("Error writing trailer: No space left on device"),
+            Phase.PROCESSING,
+            Reason.NO_SPACE,
+            "PROCESSING_FAILED",
+            True,
+        ),
+        (
+            DownloadError("ERROR: Did not get any data blocks"),
+            Phase.DOWNLOAD,
+            Reason.INCOMPLETE,
+            "DOWNLOAD_FAILED",
+            True,
+        ),
         (UnavailableVideoError("odd"), Phase.DOWNLOAD, Reason.UNKNOWN, "DOWNLOAD_FAILED", False),
         (SameFileError("x"), Phase.DOWNLOAD, Reason.UNKNOWN, "DOWNLOAD_FAILED", False),
         (RuntimeError("odd"), Phase.PROCESSING, Reason.POSTPROCESSING_FAILED, "PROCESSING_FAILED", False),
@@ -225,7 +304,7 @@ def test_an_overloaded_server_goes_before_its_text():
         (MaxDownloadsReached(), Phase.DOWNLOAD, Reason.CANCELLED, "DOWNLOAD_FAILED", False),
         (MemoryError(), Phase.DOWNLOAD, Reason.KILLED, "DOWNLOAD_FAILED", True),
     ],
-)  # fmt: skip
+)
 def test_an_exception_gives_reason_code_and_retry(error, phase, reason, code, retryable):
     failure = classify(error, phase)
     assert (failure.reason, failure.code, failure.retryable) == (reason, code, retryable)
@@ -233,24 +312,14 @@ def test_an_exception_gives_reason_code_and_retry(error, phase, reason, code, re
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), TransportError("reset")])
 def test_a_cause_is_found_through_the_wrapping_of_yt_dlp(error):
-    assert classify(as_yt_dlp_reports(error), Phase.DOWNLOAD).reason is classify(error, Phase.DOWNLOAD).reason
+    assert classify(failed_transfer(error), Phase.DOWNLOAD).reason is classify(error, Phase.DOWNLOAD).reason
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "gopher://site.test/x", "https://", "javascript:alert(1)"])
 def test_what_yt_dlp_itself_takes_for_no_url_is_invalid(url):
-    with (
-        yt_dlp.YoutubeDL({"quiet": True, "cachedir": False, "logger": Silent()}) as ydl,
-        pytest.raises(Exception) as raised,
-    ):  # noqa: PT011, PT012
+    with quiet_yt_dlp() as ydl, pytest.raises(YoutubeDLError) as raised:
         ydl.extract_info(url, download=False)
     assert classify(raised.value, Phase.LOOKUP).reason is Reason.INVALID_URL
-
-
-class Silent:
-    def debug(self, message):
-        pass
-
-    warning = error = debug
 
 
 def test_a_request_that_no_handler_can_send_for_another_reason_is_not_the_users_fault():

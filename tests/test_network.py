@@ -282,6 +282,7 @@ datagrams = socket.socket(type=socket.SOCK_DGRAM)
 datagrams.bind(("127.0.0.1", 0))
 guard = install_guard(AddressPolicy(tuple(map(ip_network, json.loads(sys.argv[1])))))
 pair = socket.socketpair()
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 tcp = lambda family=socket.AF_INET: socket.socket(family)
 udp = lambda: socket.socket(type=socket.SOCK_DGRAM)
 
@@ -299,7 +300,7 @@ actions = {
     "create_connection": lambda: socket.create_connection(("127.0.0.1", port)),
     "mapped": lambda: tcp(socket.AF_INET6).connect(("::ffff:127.0.0.1", port)),
     "asyncio": lambda: asyncio.run(asynchronously()),
-    "urllib": lambda: urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"http://127.0.0.1:{port}/", timeout=0.2),
+    "urllib": lambda: opener.open(f"http://127.0.0.1:{port}/", timeout=0.2),
     "name": lambda: tcp().connect(("localhost", port)),
     "scope": lambda: tcp(socket.AF_INET6).connect(("fe80::1", port, 0, 1)),
     "unix": lambda: tcp(socket.AF_UNIX).connect("/tmp/no-such-socket"),

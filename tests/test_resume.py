@@ -65,9 +65,7 @@ def test_bytes_on_disk_are_not_fetched_again(fresh_service, origin):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_in_the_middle_leaves_no_process_and_the_next_start_goes_on(
-    fresh_service, origin, undisturbed, number
-):
+def test_a_stop_in_the_middle_leaves_no_process_and_the_next_start_goes_on(fresh_service, origin, undisturbed, number):
     expected = undisturbed("/direct/video.mp4")
     task_id = fresh_service.download(origin.url("/direct/video.mp4", rate=700_000))
     fresh_service.wait_for_bytes(task_id, 500_000)

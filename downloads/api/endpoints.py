@@ -1,10 +1,9 @@
 """Every endpoint: parse, guard, one verb, one shape."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
-from pydantic import AfterValidator
 
 from downie_project.version import VERSION
 from downloads import files, operations
@@ -32,16 +31,17 @@ router = Router()
 Json = dict[str, Any]
 
 
-def _statuses(text: str) -> str:
-    unknown = [name for name in text.split(",") if name and name not in set(Status)]
-    if unknown:
-        raise ValueError(f"{unknown[0]!r} is no status; there are {', '.join(Status)}")
-    return text
-
-
 Limit = Annotated[int, Query(ge=1, le=500, description="How many tasks at most.")]
 Offset = Annotated[int, Query(ge=0, le=2**31, description="How many of the newest to pass over.")]
-Statuses = Annotated[str, AfterValidator(_statuses), Query(description="One status, or several with commas.")]
+Statuses = Annotated[str, Query(description="One status, or several with commas.")]
+
+
+def _statuses(text: str) -> list[Status]:
+    try:
+        return [Status(name) for name in text.split(",") if name]
+    except ValueError:
+        sentence = f"A status in the filter is not known; there are {', '.join(Status)}."
+        raise Refused("VALIDATION_ERROR", sentence, "status") from None
 
 
 @router.get("/downloads/qualities", response=Qualities, tags=["Service"])
@@ -98,7 +98,7 @@ def tasks(
 ) -> list[Json]:
     """List tasks, newest first; `X-Total-Count` says how many there are in all."""
     found = Task.objects.newest_first()
-    if wanted := [name for name in status.split(",") if name]:
+    if wanted := _statuses(status):
         found = found.filter(status__in=wanted)
     response.headers["X-Total-Count"] = str(found.count())
     return [task_json(task) for task in found[offset : offset + limit]]

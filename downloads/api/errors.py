@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
+from downloads.api.parsing import BadBody
 from downloads.operations import Refused
 
 STATUSES = {
@@ -55,9 +56,9 @@ def handle_errors(api: NinjaAPI) -> None:
 
     @api.exception_handler(HttpError)
     def unreadable(_request: HttpRequest, error: HttpError) -> HttpResponse:
-        if error.status_code != 400:  # noqa: PLR2004  ninja's word for a body that it cannot parse
+        if not isinstance(error.__cause__, BadBody):
             raise error
-        return error_response("VALIDATION_ERROR", str(error), status=422, errors=[])
+        return error_response("VALIDATION_ERROR", str(error.__cause__), status=422, errors=[])
 
 
 def _field(item: dict[str, Any]) -> dict[str, str]:

@@ -5,8 +5,11 @@ from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
-from ninja.errors import HttpError
 from ninja.parser import Parser
+
+
+class BadBody(ValueError):
+    """The body cannot be read. `str()` is one sentence; ninja wraps this into an error of its own, as its cause."""
 
 
 class JsonParser(Parser):
@@ -16,13 +19,13 @@ class JsonParser(Parser):
         """The JSON value.
 
         Raises:
-            HttpError: 400 with a sentence, which the API answers as VALIDATION_ERROR.
+            BadBody: with the cure.
         """
         if request.content_type != "application/json":
-            raise HttpError(400, "Send the body as JSON, with the header Content-Type: application/json.")
+            raise BadBody("Send the body as JSON, with the header Content-Type: application/json.")
         try:
             return json.loads(request.body)
         except RequestDataTooBig:
-            raise HttpError(400, "The body is too large.") from None
+            raise BadBody("The body is too large.") from None
         except (ValueError, RecursionError):
-            raise HttpError(400, "The body is not valid JSON.") from None
+            raise BadBody("The body is not valid JSON.") from None

@@ -22,7 +22,7 @@ from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 
 from downloads.engine import cures, messages
 from downloads.engine.classification import classify
-from downloads.engine.cookies import parse_cookies
+from downloads.engine.cookies import cookie_policy, parse_cookies
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.ffmpeg import NotMedia, prepare_toolbox, probe
 from downloads.engine.filenames import clean_text
@@ -144,6 +144,7 @@ class Download:
         self._say = say
         self._guard = guard
         self._folder = Path(job.folder)
+        self._toolbox = prepare_toolbox(Path(job.tools), override=Path(job.tools))
         self._phase = Phase.LOOKUP
         self._meter: ProgressMeter | None = None
 
@@ -154,7 +155,8 @@ class Download:
         except Wrong as wrong:
             self._say(messages.Failed(failure=wrong.failure))
         except ProcessingFailed as error:
-            failure = Failure(reason=Reason.POSTPROCESSING_FAILED, phase=Phase.PROCESSING, detail=str(error))
+            detail = f"{error} {error.detail}"
+            failure = Failure(reason=Reason.POSTPROCESSING_FAILED, phase=Phase.PROCESSING, detail=detail)
             self._say(messages.Failed(failure=failure))
         except Exception as error:  # noqa: BLE001  this is the engine's border: whatever yt-dlp raises gets its name here
             self._say(messages.Failed(failure=classify(error, self._phase, self._guard.refused)))
@@ -162,13 +164,16 @@ class Download:
     def _run(self) -> None:
         with cures.CappedYoutubeDL(self._options()) as ydl:
             if self._job.cookies:
+                ydl.cookiejar.set_policy(cookie_policy())
                 for cookie in parse_cookies(self._job.cookies, self._job.url):
                     ydl.cookiejar.set_cookie(cookie)
             info = self._look_up(ydl)
             self._say(found(info))
             result = self._download(ydl, info)
+        self._prove(result, info.get("duration") or 0)
         final = self._convert(result)
-        self._prove(final, info)
+        extension = final.suffix.lstrip(".").lower()
+        self._say(messages.Done(name=final.name, extension=extension, size=final.stat().st_size))
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -248,26 +253,26 @@ class Download:
             )
         )
 
+    def _prove(self, path: Path, wanted: float) -> None:
+        """Success is proven, not believed: yt-dlp returns normally with missing fragments, or with a text as "video".
+
+        What fails is thrown away, so that the next attempt starts from nothing instead of from what cannot be trusted.
+        """
+        try:
+            media = probe(self._toolbox, path, timeout=PROBE_LIMIT)
+        except NotMedia as error:
+            path.unlink()
+            raise Wrong(Reason.INCOMPLETE, Phase.DOWNLOAD, f"{error} {error.detail}") from None
+        slack = max(DURATION_SLACK, wanted * DURATION_TOLERANCE)
+        if wanted and media.duration is not None and abs(media.duration - wanted) > slack:
+            path.unlink()
+            detail = f"the file lasts {media.duration:.1f} s, the video {wanted:.1f} s"
+            raise Wrong(Reason.INCOMPLETE, Phase.DOWNLOAD, detail)
+
     def _convert(self, path: Path) -> Path:
         if self._meter is None:
             raise AssertionError("a conversion comes after its download")
-        toolbox = prepare_toolbox(Path(self._job.tools), Path(self._job.tools))
-        return process(path, self._job.post_processing, toolbox, on_progress=self._meter.on_conversion)
-
-    def _prove(self, path: Path, info: dict[str, Any]) -> None:
-        """Success is proven, not believed: yt-dlp returns normally with missing fragments, or with a text as "video"."""
-        toolbox = prepare_toolbox(Path(self._job.tools), Path(self._job.tools))
-        try:
-            media = probe(toolbox, path, timeout=PROBE_LIMIT)
-        except NotMedia as error:
-            raise Wrong(Reason.INCOMPLETE, Phase.PROCESSING, str(error)) from None
-        wanted = info.get("duration") or 0
-        slack = max(DURATION_SLACK, wanted * DURATION_TOLERANCE)
-        if wanted and media.duration is not None and abs(media.duration - wanted) > slack:
-            detail = f"the file lasts {media.duration:.1f} s, the video {wanted:.1f} s"
-            raise Wrong(Reason.INCOMPLETE, Phase.PROCESSING, detail)
-        extension = path.suffix.lstrip(".").lower()
-        self._say(messages.Done(name=path.name, extension=extension, size=path.stat().st_size))
+        return process(path, self._job.post_processing, self._toolbox, on_progress=self._meter.on_conversion)
 
 
 def found(info: dict[str, Any]) -> messages.Found:

@@ -92,11 +92,13 @@ _OF_TEXT: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), reason)
     for reason, pattern in (
         (Reason.DRM, r"\bDRM\b"),
+        (Reason.UNSUPPORTED_SITE, r"\b(?:web)?site is (?:no longer|not) supported"),
         (
             Reason.BOT_CHECK,
             (
                 r"not a (?:ro)?bot\b|anti-bot|\bcaptcha|client challenge|unusual (?:traffic|activity)"
-                r"|blocked your IP\b|IP (?:address )?(?:is|has been) blocked"
+                r"|blocked your IP\b|\bIP (?:address )?(?:is|has been) (?:likely )?(?:being )?(?:blocked|unable)"
+                r"|request (?:has been|is) blocked"
             ),
         ),
         (Reason.RATE_LIMITED, r"rate[- ]?limit|too many requests"),
@@ -105,26 +107,30 @@ _OF_TEXT: Final = tuple(
             Reason.AGE_RESTRICTED,
             (
                 r"confirm your age|\bage[- ](?:restrict|verif|gate|limit|check)|inappropriate for some users"
-                r"|adults? only|over 18\b|\b18 years"
+                r"|adult verification|adults? only|older than \d|over 18\b|\b18 years"
             ),
         ),
         (
             Reason.GEO_BLOCKED,
             (
                 r"\bgeo[- ]?(?:restrict|block)|\b(?:in|from|to|for) (?:your|this) (?:country|region|location)"
-                r"|available (?:only )?in [^.]{0,40}\bcountr|outside (?:of )?the (?:country|region|UK|US)\b"
+                r"|available (?:only )?in (?:[^.]{0,40}\bcountr|\w+ only)"
+                r"|outside (?:of )?the (?:country|region|UK|US)\b"
             ),
         ),
         (
             Reason.MEMBERS_ONLY,
-            r"\bmembers?\b|\bpremium\b|subscri(?:be|pt)|\bpurchase|\bpaid\b|\bpatrons?\b|\brent(?:al|ed)?\b|payment",
+            (
+                r"\bmembers?\b|\bsupporters?[- ]only|\bpremium\b|subscri(?:be|pt)|\bpurchase|\bpaid\b"
+                r"|\bpatrons?\b|\brent(?:al|ed)?\b|payment"
+            ),
         ),
         (Reason.PRIVATE, r"\bis private\b|\b(?:a )?private (?:video|playlist|show|sub|account|user|content|post)"),
         (
             Reason.NOT_LIVE_YET,
             (
                 r"(?:not|n't) (?:yet )?(?:started|begun|aired)|will (?:begin|start|be available)|\bpremieres? in\b"
-                r"|\bscheduled (?:for|to)\b|not available yet|\bupcoming\b"
+                r"|\bscheduled (?:for|to)\b|not available yet|not yet available|\bupcoming\b"
             ),
         ),
         (
@@ -135,7 +141,8 @@ _OF_TEXT: Final = tuple(
             Reason.LOGIN_NEEDED,
             (
                 r"\blog(?:ged)?[- ]?in\b|\bsign(?:ed)?[- ]?in\b|\bregistered users|\bauthenticat|\bcookies\b"
-                r"|\baccount (?:is )?(?:needed|required)"
+                r"|\baccount (?:is )?(?:needed|required)|\blog into\b|not authorized|\btokens? (?:has|have|is|was)\b"
+                r"|(?:not|n't) have (?:access|permission)"
             ),
         ),
         (
@@ -147,11 +154,17 @@ _OF_TEXT: Final = tuple(
         ),
         (Reason.NOT_LIVE_YET, r"(?:not|n't) (?:currently )?live\b|\bis offline\b"),
         (Reason.FORMAT_UNAVAILABLE, r"format is not available"),
-        (Reason.NOT_FOUND, r"do(?:es)?(?: not|n't) exist|\b(?:video|page|track|post|content|playlist|show) not found"),
+        (
+            Reason.NOT_FOUND,
+            (
+                r"do(?:es)?(?: not|n't) exist|\b(?:video|page|track|post|content|playlist|show) not found"
+                r"|not found\.?$|^no such\b"
+            ),
+        ),
         (
             Reason.NOT_A_VIDEO,
             (
-                r"\bno (?:[\w/]+ ){0,2}(?:video|media|audio)s?\b|is not a video"
+                r"\bno (?:[\w/]+ ){0,2}(?:video|media|audio)s?\b|\bnot a video"
                 r"|do(?:es)?(?: not|n't) (?:contain|have) (?:any |a )?(?:video|media)"
             ),
         ),
@@ -160,7 +173,7 @@ _OF_TEXT: Final = tuple(
 )
 _OWN_FAULT: Final = re.compile(r"^(?:unable|failed) to (?:extract|parse)\b", re.IGNORECASE)
 _INVALID_URL: Final = re.compile(
-    r"is not a valid URL|invalid URL|unsupported url scheme|file:// URLs are disabled", re.IGNORECASE
+    r"is not a valid URL|^invalid URL(?: '|$)|unsupported url scheme|file:// URLs are disabled", re.IGNORECASE
 )
 
 

@@ -1,4 +1,4 @@
-"""What we change inside yt-dlp, each cure with its reason. `tests/test_cures.py` fails loudly when a new version differs.
+"""What we change inside yt-dlp, each cure with its reason. `tests/test_cures.py` fails when a new version differs.
 
 Made for yt-dlp 2026.10.26. Cures 1 to 3 end silent corruption: before them 5 of 30 HLS downloads that were killed and
 resumed with 4 threads were wrong, after them 0 of 100.

@@ -1,4 +1,4 @@
-"""The process that children are forked from: yt-dlp imported and warmed, one thread, no sockets but its own, no secrets.
+"""The process that children are forked from: yt-dlp imported and warmed, one thread, no socket but its own, no secret.
 
 Started as a program of its own (`python -m downloads.engine.forkserver FD`) with an environment made from nothing. It
 reads one byte and one descriptor per child from the socket FD, forks, and answers with the child's process id. When a
@@ -18,28 +18,27 @@ import signal
 import socket
 import sys
 
+import yt_dlp.downloader.dash
+import yt_dlp.downloader.hls
+import yt_dlp.downloader.http
+import yt_dlp.extractor.generic
+import yt_dlp.extractor.youtube
+import yt_dlp.networking._requests
+import yt_dlp.networking._urllib
+import yt_dlp.networking._websockets  # noqa: F401  like those above: imported here once, for every child
+from yt_dlp.extractor import gen_extractor_classes
+from yt_dlp.utils import unified_timestamp
+
 from downloads.engine import child
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 def warm_up() -> None:
-    """Import and fill whatever a child would otherwise have to: 0.1 instead of 0.7 s until its first look-up.
+    """Fill what a child would otherwise fill: with the imports above, 0.1 instead of 0.7 s until its first look-up.
 
-    Figures and recipe: yt-dlp compiles each extractor's URL pattern on first use and its date tables on the first date.
+    yt-dlp compiles each extractor's URL pattern on first use and its date tables on the first date.
     """
-    import yt_dlp.downloader.dash
-    import yt_dlp.downloader.hls
-    import yt_dlp.downloader.http
-    import yt_dlp.extractor.generic
-    import yt_dlp.extractor.youtube
-    import yt_dlp.networking._requests
-    import yt_dlp.networking._urllib
-    import yt_dlp.networking._websockets
-    import yt_dlp.postprocessor.ffmpeg
-    from yt_dlp.extractor import gen_extractor_classes
-    from yt_dlp.utils import unified_timestamp
-
     for extractor in gen_extractor_classes():
         extractor.suitable("http://127.0.0.1/")
     unified_timestamp("Mon, 01 Jan 2024 00:00:00 GMT")
@@ -61,7 +60,7 @@ class ForkServer:
         """Serve until the parent is gone and no child is left."""
         wake_read, wake_write = socket.socketpair()
         for end in (wake_read, wake_write):
-            end.setblocking(False)
+            end.settimeout(0)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_write.fileno(), warn_on_full_buffer=False)
         self._inherited = [self._control, wake_read, wake_write]

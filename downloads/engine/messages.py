@@ -1,4 +1,4 @@
-"""What parent and child say to each other: the job goes in, events come out, as JSON that is checked against these types.
+"""What parent and child say to each other: the job goes in, events come out, as JSON checked against these types.
 
 Frames are at most `FRAME_LIMIT` bytes behind a length of four bytes. The parent never unpickles what a child says: a
 child handles what hostile sites send.
@@ -75,7 +75,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
 Event = Found | Progress | Processing | Done | Failed
 
 _encoder = msgspec.json.Encoder()
-_event_decoder = msgspec.json.Decoder(Event)
+_event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _job_decoder = msgspec.json.Decoder(Job)
 
 

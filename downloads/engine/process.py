@@ -31,7 +31,7 @@ class Child:
         """Own both from now on."""
         self.pid = pid
         self._connection = connection
-        self._connection.setblocking(False)
+        self._connection.settimeout(0)
         self._reader = messages.EventReader(connection)
         self._spoke_at = time.monotonic()
         self._gone = False
@@ -71,20 +71,19 @@ class Child:
 
     def stop(self, grace: float = GRACE) -> None:
         """TERM to the child, after `grace` seconds KILL to its group; returns when nothing of it is left."""
-        self._signal(os.kill, signal.SIGTERM)
+        if not self.is_gone():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
         if not self._wait_until_gone(grace):
             self.kill()
         self._connection.close()
 
     def kill(self) -> None:
         """KILL the group at once; returns when nothing of it is left."""
-        self._signal(os.killpg, signal.SIGKILL)
-        self._wait_until_gone(START_TIME_LIMIT)
-
-    def _signal(self, send: "type[os.kill] | object", number: signal.Signals) -> None:
         if not self.is_gone():
             with contextlib.suppress(ProcessLookupError):
-                send(self.pid, number)  # type: ignore[operator]
+                os.killpg(self.pid, signal.SIGKILL)
+        self._wait_until_gone(START_TIME_LIMIT)
 
     def _wait_until_gone(self, limit: float) -> bool:
         deadline = time.monotonic() + limit

@@ -12,13 +12,16 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from twisted.internet import reactor
 
+from downie_project.asgi import application
 from downie_project.environment import LOOPBACK_HOSTS
 from downie_project.version import VERSION
 from downloads import live, recovery
 from downloads.engine.ffmpeg import ToolMissing
 from downloads.engine.process import EngineUnavailable
 from downloads.installation import AlreadyRunning, lock_data_folder
+from downloads.server import run_server
 from downloads.worker import Worker
 
 
@@ -57,13 +60,8 @@ class Command(BaseCommand):
         self.stdout.write("Stopped.")
 
     def _serve(self, host: str, port: int) -> None:
-        from twisted.internet import reactor
-
-        from downie_project.asgi import application
-        from downloads.server import run_server
-
         def ready() -> None:
-            live.use_loop(reactor._asyncioEventloop)  # type: ignore[attr-defined]  # noqa: SLF001  Daphne does so too
+            live.use_loop(reactor._asyncioEventloop)  # noqa: SLF001  Daphne does so too
             self._announce(host, port)
 
         run_server(application, host, port, ready)

@@ -1,0 +1,57 @@
+# Everything a fresh machine needs is Python 3.11 or newer, and make.
+PYTHON ?= python3
+HOST ?=
+PORT ?=
+VENV := .venv
+BIN := $(VENV)/bin
+# How many tests run at once
+JOBS ?= 2
+SERVE_OPTIONS := $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format lock messages clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: $(VENV)/.installed ## Make the virtual environment and install what the service needs
+
+$(VENV)/.installed: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit("Downie Enhanced needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+run: $(VENV)/.installed ## Start the service (PORT=9000 and HOST=... if you like)
+	@exec $(BIN)/python manage.py serve $(SERVE_OPTIONS)
+
+test: $(VENV)/.installed-dev ## Run the whole test suite
+	$(BIN)/python -m pytest -n $(JOBS)
+
+check: $(VENV)/.installed-dev ## Format, lint, types, import layers, migrations, Django's own checks
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; export DOWNIE_DATA_DIR="$$folder"; \
+	  $(BIN)/python manage.py makemigrations --check --dry-run; \
+	  $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: $(VENV)/.installed-dev ## Format the code and mend what can be mended by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## Pin the dependencies anew, from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
+	uv pip compile pyproject.toml --group dev --constraints requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements-dev.lock
+
+messages: $(VENV)/.installed-dev ## Collect and compile the translations (needs gettext)
+	$(BIN)/python manage.py makemessages --all --ignore .venv
+	$(BIN)/python manage.py compilemessages --ignore .venv
+
+clean: ## Remove the virtual environment and the caches; downloads stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

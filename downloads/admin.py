@@ -1,0 +1,157 @@
+"""The administrator's view of tasks: everything to see, nothing to break. What is done goes through `operations`."""
+
+import contextlib
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
+from django.utils.html import format_html
+from django.utils.text import Truncator
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from downloads import operations
+from downloads.models import Attempt, Task
+from downloads.operations import Refused
+
+NAME_LENGTH = 60  # a link without a blank would push every other column out of sight
+
+admin.site.site_header = admin.site.site_title = "Downie Enhanced"
+admin.site.index_title = _("Administration")
+admin.site.enable_nav_sidebar = False  # it says nothing that the first page does not
+
+
+class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]  # not generic at run time
+    """What each run at the task came to."""
+
+    model = Attempt
+    fields = readonly_fields = (
+        "number",
+        "worker",
+        "started_at",
+        "ended_at",
+        "outcome",
+        "bytes_on_disk",
+        "error_code",
+        "error_message",
+    )
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ANN401, ARG002  Django's interface
+        """Workers write these."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ANN401, ARG002
+        """Workers write these."""
+        return False
+
+
+@admin.register(Task)
+class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """Tasks, to look at, start, cancel and delete. A saved form would overwrite what a worker has written since."""
+
+    list_display = ("name", "status", "site", "progress", "size", "created_at")
+    list_filter = ("status", "quality", "post_processing", "site")
+    search_fields = ("title", "url", "uploader")
+    date_hierarchy = "created_at"
+    ordering = ("-created_at", "-id")
+    list_per_page = 50
+    show_full_result_count = False
+    actions = ("start", "cancel")
+    inlines = (AttemptInline,)
+    fieldsets = (
+        (None, {"fields": ("id", "title", "url", "site", "uploader", "duration", "media_id")}),
+        (_("What was asked for"), {"fields": ("quality", "post_processing", "custom_filename")}),
+        (
+            _("How far it is"),
+            {"fields": ("status", "stop", "progress", "size", "speed", "eta", "worker", "failures", "available_at")},
+        ),
+        (_("When"), {"fields": ("created_at", "started_at", "finished_at")}),
+        (
+            _("How it ended"),
+            {"fields": ("file_name", "file_size", "error_message", "error_code", "error_reason", "error_detail")},
+        ),
+    )
+    readonly_fields = ("progress", "size")
+
+    @admin.display(description=_("title"), ordering="title")
+    def name(self, task: Task) -> str:
+        """Show the title, or the link while there is none."""
+        return Truncator(task).chars(NAME_LENGTH)
+
+    @admin.display(description=_("progress"), ordering="progress_percentage")
+    def progress(self, task: Task) -> str:
+        """Draw a bar, and say it in figures."""
+        percentage = f"{task.progress_percentage:.1f}"
+        return format_html('<progress max="100" value="{}"></progress> {}%', percentage, percentage)
+
+    @admin.display(description=_("size"), ordering="total_bytes")
+    def size(self, task: Task) -> str:
+        """Show what there is, and what there will be."""
+        sizes = [filesizeformat(size) for size in (task.downloaded_bytes, task.total_bytes) if size]
+        return " / ".join(dict.fromkeys(sizes)) or "–"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002  Django's interface
+        """Leave that to the page."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:  # noqa: ARG002
+        """Nobody edits a row that a worker may be writing."""
+        return False
+
+    def has_control_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change tasks may start and cancel them."""
+        return super().has_change_permission(request)
+
+    @admin.action(description=_("Start selected tasks"), permissions=["control"])
+    def start(self, request: HttpRequest, tasks: QuerySet[Task]) -> None:
+        """Start them, or start them again."""
+        done = self._each(operations.start, request, tasks)
+        self._say(request, done, ngettext("%d task was started.", "%d tasks were started.", done))
+
+    @admin.action(description=_("Cancel selected tasks"), permissions=["control"])
+    def cancel(self, request: HttpRequest, tasks: QuerySet[Task]) -> None:
+        """Cancel them."""
+        done = self._each(operations.cancel, request, tasks)
+        self._say(request, done, ngettext("%d task was cancelled.", "%d tasks were cancelled.", done))
+
+    def delete_model(self, request: HttpRequest, obj: Task) -> None:  # noqa: ARG002  Django's interface
+        """Stop and delete it; the finished file stays."""
+        _delete([obj.pk])
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:  # noqa: ARG002
+        """Stop and delete them; finished files stay."""
+        _delete(list(queryset.values_list("pk", flat=True)))
+
+    def _each(self, verb: Callable[[str], object], request: HttpRequest, tasks: QuerySet[Task]) -> int:
+        """Do it to each; say which refused and why, and return how many did not."""
+        done = 0
+        for task in tasks:
+            try:
+                verb(task.pk)
+            except Refused as refused:
+                self.message_user(request, f"{task}: {gettext(str(refused))}", messages.WARNING)
+            else:
+                done += 1
+        return done
+
+    def _say(self, request: HttpRequest, done: int, sentence: str) -> None:
+        if done:
+            self.message_user(request, sentence % done, messages.SUCCESS)
+
+
+def _delete(ids: Iterable[str]) -> None:
+    """Delete once the admin's own transaction is over: while it is open, no worker could write that it has stopped."""
+    for task_id in ids:
+        transaction.on_commit(partial(_delete_one, task_id))
+
+
+def _delete_one(task_id: str) -> None:
+    with contextlib.suppress(Refused):  # somebody else was faster
+        operations.delete(task_id)

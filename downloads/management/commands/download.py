@@ -1,0 +1,127 @@
+"""`manage.py download URL…`: add, run and follow from the terminal."""
+
+import contextlib
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from downloads import operations, recovery
+from downloads.engine.ffmpeg import ToolMissing
+from downloads.engine.formats import PostProcessing, Quality
+from downloads.engine.process import EngineUnavailable
+from downloads.installation import AlreadyRunning, lock_data_folder
+from downloads.models import Task
+from downloads.operations import Refused
+from downloads.states import FINISHED, Status
+from downloads.worker import Worker
+
+LOOK_EVERY = 0.25  # seconds
+BAD_INPUT, NOT_ALL_COMPLETED, INTERRUPTED = 2, 1, 130
+
+
+class Command(BaseCommand):
+    """Beside a running service this only adds, starts and follows; alone it runs the downloads itself."""
+
+    help = (
+        "Download videos. Exit status: 0 all completed, 1 at least one failed or was cancelled, "
+        "2 bad input, 130 interrupted."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take links, and the same choices as the page."""
+        parser.add_argument("urls", nargs="+", metavar="URL")
+        parser.add_argument("--quality", choices=list(Quality), default=Quality.BEST, type=Quality)
+        parser.add_argument(
+            "--post-processing", choices=list(PostProcessing), default=PostProcessing.NONE, type=PostProcessing
+        )
+
+    def handle(self, *_: Any, urls: list[str], quality: Quality, post_processing: PostProcessing, **__: Any) -> None:  # noqa: ANN401  Django's interface
+        """Do it all."""
+        console = Console()
+        with self._somebody_who_runs(console):
+            tasks = [self._add(url, quality, post_processing) for url in urls]
+            for task in tasks:
+                operations.start(task.id)
+            try:
+                ended = self._follow(console, tasks)
+            except KeyboardInterrupt:
+                raise CommandError(
+                    "Interrupted. The downloads keep their bytes and go on in the running service, "
+                    "or with its next start.",
+                    returncode=INTERRUPTED,
+                ) from None
+        self._report(console, ended)
+        if any(task.status != Status.COMPLETED for task in ended):
+            raise SystemExit(NOT_ALL_COMPLETED)
+
+    @contextlib.contextmanager
+    def _somebody_who_runs(self, console: Console) -> Iterator[None]:
+        """Run a worker for as long as the block lasts, unless a service on the same data folder has one."""
+        try:
+            lock = lock_data_folder()
+        except AlreadyRunning:
+            console.print("A service is running on this data folder; it does the work.", style="dim")
+            yield
+            return
+        with contextlib.closing(lock):
+            call_command("migrate", verbosity=0)
+            recovery.begin()
+            worker = Worker()
+            try:
+                worker.start()
+            except (ToolMissing, EngineUnavailable) as error:
+                raise CommandError(str(error)) from None
+            try:
+                yield
+            finally:
+                worker.stop()
+
+    def _add(self, url: str, quality: Quality, post_processing: PostProcessing) -> Task:
+        try:
+            return operations.add(url, quality=quality, post_processing=post_processing)
+        except Refused as error:
+            raise CommandError(f"{url}: {error}", returncode=BAD_INPUT) from None
+
+    def _follow(self, console: Console, tasks: list[Task]) -> list[Task]:
+        """Show a bar for each task until all have ended; the tasks as they are then."""
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>5.1f}%"),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        ) as progress:
+            bars = {task.id: progress.add_task(_description(task), total=None) for task in tasks}
+            while True:
+                current = list(Task.objects.filter(pk__in=bars))
+                for task in current:
+                    progress.update(
+                        bars[task.id],
+                        description=_description(task),
+                        completed=task.downloaded_bytes,
+                        total=task.total_bytes or None,
+                    )
+                if all(task.status in FINISHED for task in current):
+                    return current
+                time.sleep(LOOK_EVERY)
+
+    def _report(self, console: Console, tasks: list[Task]) -> None:
+        for task in tasks:
+            if task.status == Status.COMPLETED:
+                console.print(f"[green]✓[/green] {escape(task.file_name)}")
+            else:
+                console.print(f"[red]✗[/red] {escape(str(task))}: {escape(task.error_message or task.status)}")
+
+
+def _description(task: Task) -> str:
+    name = str(task)
+    return escape(name if len(name) <= 40 else name[:39] + "…")  # noqa: PLR2004  fits beside the bar

@@ -1,0 +1,172 @@
+"""The admin: everything about tasks to see, nothing to break, and every act by the same door as elsewhere."""
+
+import re
+
+import pytest
+from django.contrib.auth.models import Permission
+
+from downloads import operations
+from downloads.models import Task
+from downloads.states import Status
+
+LIST = "/admin/downloads/task/"
+
+
+@pytest.fixture
+def admin(admin_client):
+    return admin_client
+
+
+def test_the_list_shows_a_task(admin):
+    Task.objects.create(
+        url="https://example.com/1",
+        title="A film",
+        site="example.com",
+        status=Status.PAUSED,
+        progress_percentage=33.3,
+        downloaded_bytes=1024 * 1024,
+        total_bytes=3 * 1024 * 1024,
+    )
+
+    page = admin.get(LIST).text
+
+    assert "A film" in page
+    assert '<td class="field-status">Paused</td>' in page
+    assert '<progress max="100" value="33.3"></progress> 33.3%' in page
+    assert "1.0\xa0MB / 3.0\xa0MB" in page
+
+
+@pytest.mark.parametrize("field", ["title", "url", "uploader"])
+def test_search_finds_by_title_link_and_uploader(admin, field):
+    Task.objects.create(**({"url": "https://example.com/1"} | {field: "https://needle.example/"}))
+    Task.objects.create(url="https://example.com/2")
+
+    page = admin.get(LIST, {"q": "needle"}).text
+
+    assert "1 result" in page
+
+
+def test_the_list_can_be_narrowed_to_a_state(admin):
+    Task.objects.create(url="https://example.com/failed", status=Status.FAILED)
+    Task.objects.create(url="https://example.com/paused", status=Status.PAUSED)
+
+    page = admin.get(LIST, {"status__exact": "failed"}).text
+
+    assert "https://example.com/failed" in page
+    assert "https://example.com/paused" not in page
+
+
+def test_a_task_cannot_be_edited(admin):
+    task = Task.objects.create(url="https://example.com/")
+
+    page = admin.get(f"{LIST}{task.id}/change/").text
+
+    assert 'name="_save"' not in page
+    assert not re.search(r'<(input|select|textarea)[^>]* name="(?!csrf|attempts-)', page)
+
+
+def test_a_forged_save_changes_nothing(admin):
+    task = Task.objects.create(url="https://example.com/")
+
+    answer = admin.post(f"{LIST}{task.id}/change/", {"url": "https://evil.example/", "status": "completed"})
+
+    assert answer.status_code == 403
+    task.refresh_from_db()
+    assert (task.url, task.status) == ("https://example.com/", Status.PENDING)
+
+
+def test_tasks_are_not_added_here(admin):
+    assert admin.get(f"{LIST}add/").status_code == 403
+
+
+def test_cookies_are_never_shown(admin):
+    task = operations.add("https://example.com/", cookies="session=secret")
+
+    page = admin.get(f"{LIST}{task.id}/change/").text
+
+    assert "secret" not in page
+    assert task.sealed_cookies not in page
+
+
+def test_attempts_are_shown_with_their_task(admin):
+    task = Task.objects.create(url="https://example.com/", status=Status.QUEUED)
+    Task.objects.claim(task.id, "worker-7")
+
+    assert "worker-7" in admin.get(f"{LIST}{task.id}/change/").text
+
+
+def test_start_starts_what_can_be_started_and_says_what_cannot(admin):
+    waiting = Task.objects.create(url="https://example.com/waiting")
+    completed = Task.objects.create(url="https://example.com/done", status=Status.COMPLETED)
+
+    page = act(admin, "start", waiting, completed).text
+
+    waiting.refresh_from_db()
+    assert waiting.status == Status.QUEUED
+    assert "1 task was started." in page
+    assert "done: This task is completed" in page
+
+
+def test_cancel_cancels_with_a_count(admin):
+    tasks = [Task.objects.create(url=f"https://example.com/{number}") for number in range(2)]
+
+    page = act(admin, "cancel", *tasks).text
+
+    assert set(Task.objects.values_list("status", flat=True)) == {Status.CANCELLED}
+    assert "2 tasks were cancelled." in page
+
+
+def test_deleting_many_goes_through_operations(admin, deleted, django_capture_on_commit_callbacks):
+    tasks = [Task.objects.create(url=f"https://example.com/{number}") for number in range(2)]
+
+    with django_capture_on_commit_callbacks(execute=True):
+        act(admin, "delete_selected", *tasks, post="yes")
+
+    assert deleted == {task.id for task in tasks}
+
+
+def test_deleting_one_goes_through_operations(admin, deleted, django_capture_on_commit_callbacks):
+    task = Task.objects.create(url="https://example.com/")
+
+    with django_capture_on_commit_callbacks(execute=True):
+        admin.post(f"{LIST}{task.id}/delete/", {"post": "yes"})
+
+    assert deleted == {task.id}
+
+
+def test_deleting_a_running_task_asks_its_worker_to_stop(admin, monkeypatch, django_capture_on_commit_callbacks):
+    monkeypatch.setattr(operations, "STOP_WAIT", 0)
+    task = Task.objects.create(url="https://example.com/", status=Status.QUEUED)
+    Task.objects.claim(task.id, "a worker")
+
+    with django_capture_on_commit_callbacks(execute=True):
+        admin.post(f"{LIST}{task.id}/delete/", {"post": "yes"})
+
+    task.refresh_from_db()
+    assert (task.status, task.stop) == (Status.STARTING, "delete")
+
+
+def test_somebody_who_may_only_look_gets_no_buttons(client, django_user_model):
+    looker = django_user_model.objects.create_user("looker", is_staff=True)
+    looker.user_permissions.add(Permission.objects.get(codename="view_task"))
+    client.force_login(looker)
+    task = Task.objects.create(url="https://example.com/")
+
+    assert 'value="start"' not in client.get(LIST).text
+    act(client, "start", task)
+    assert Task.objects.get().status == Status.PENDING
+
+
+@pytest.fixture
+def deleted(monkeypatch):
+    """The ids that `operations.delete` was called with; they are deleted for real."""
+    ids = set()
+    delete = operations.delete
+    monkeypatch.setattr(operations, "delete", lambda task_id: (ids.add(task_id), delete(task_id)))
+    yield ids
+    assert not Task.objects.filter(pk__in=ids).exists()
+
+
+def act(client, action, *tasks, **fields):
+    data = {"action": action, "_selected_action": [task.id for task in tasks], **fields}
+    return client.post(LIST, data, follow=True)
