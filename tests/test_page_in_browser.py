@@ -41,7 +41,7 @@ def visit(browser, service):
     contexts, complaints, hosts = [], [], set()
 
     def visit(**options):
-        context = browser.new_context(base_url=service.url, **({"locale": "en-US"} | options))
+        context = browser.new_context(base_url=service.url, **({"locale": "en-US", "reduced_motion": "reduce"} | options))
         context.set_default_timeout(10_000)
         contexts.append(context)
         page = context.new_page()
@@ -83,7 +83,7 @@ def state_of(page, link):
 
 
 def test_paste_and_enter_is_all_it_takes(visit, link, media):
-    page, video = visit(), link("/direct/video.mp4", rate=SLOW * 3)
+    page, video = visit(), link("/direct/video.mp4", rate=SLOW * 6)
 
     paste(page, video)
 
@@ -295,7 +295,7 @@ def test_first_rendering_and_live_rendering_are_the_same(visit, link, service):
 
 
 def test_a_row_that_changes_is_not_made_anew(visit, link):
-    page, video = visit(), link("/direct/video.mp4", rate=SLOW * 4)
+    page, video = visit(), link(rate=SLOW)
     paste(page, video)
     expect(row_of(page, video)).to_be_visible()
     row_of(page, video).evaluate("row => { row.marked = true }")
