@@ -18,7 +18,7 @@ QUALITIES = (
     (Quality.WORST, _("Smallest file")),
 )
 POST_PROCESSING = (
-    (PostProcessing.NONE, _("As the site has it")),
+    (PostProcessing.NONE, _("Original")),
     (PostProcessing.AUDIO, _("Audio only")),
     (PostProcessing.MP4, _("MP4")),
     (PostProcessing.PERMUTE, _("MP4 for every device")),

@@ -119,6 +119,17 @@ class TaskQuerySet(models.QuerySet["Task"]):
                 seized.append(self.get(pk=pk))
         return seized
 
+    def delete_row(self, task_id: str) -> bool:
+        """Delete this task if it is in the set; False when it is not.
+
+        Django's own `delete` looks first and then deletes by id alone, so that a worker could claim the task in between.
+        """
+        with transaction.atomic():
+            task = self.filter(pk=task_id).select_for_update().first()
+            if task:
+                task.delete()
+        return task is not None
+
     def void_leases(self) -> int:
         """Let every lease run out now: no worker of this installation is alive. Return how many there were."""
         return self.running().update(lease_expires_at=Now() - timedelta(seconds=1))
@@ -240,14 +251,19 @@ class Task(models.Model):
         Raises:
             MoveRefused: it is completed or failed.
         """
-        if self.status != Status.CANCELLED:
+        try:
             self._stop(Stop.CANCEL, Status.CANCELLED, UNFINISHED)
+        except MoveRefused as refused:
+            if refused.status != Status.CANCELLED:
+                raise
 
     def remove(self) -> bool:
         """Delete the row now (True), or ask the worker that holds it to (False). What is on disk is the caller's."""
-        removed, _rows = Task.objects.filter(pk=self.pk).exclude(status__in=RUNNING).delete()
-        Task.objects.running().filter(pk=self.pk).update(stop=Stop.DELETE)
-        return removed > 0
+        if Task.objects.exclude(status__in=RUNNING).delete_row(self.pk):
+            return True
+        asked_now = Task.objects.running().filter(pk=self.pk).exclude(stop=Stop.DELETE)
+        asked_now.update(stop=Stop.DELETE, revision=F("revision") + 1)
+        return False
 
     def _stop(self, stop: Stop, target: Status, allowed: frozenset[Status]) -> None:
         """Move at once if no worker holds it, else leave the request in the row; a weaker one does not replace it."""
@@ -361,7 +377,8 @@ class Task(models.Model):
         """
         stop = self.stop_asked(lease)
         if stop == Stop.DELETE:
-            Task.objects.filter(pk=self.pk, lease=lease).delete()
+            if not Task.objects.filter(lease=lease).delete_row(self.pk):
+                raise LeaseLost(self.pk)
         elif stop == Stop.CANCEL:
             self._move(Status.CANCELLED, lease, outcome=Outcome.STOPPED, finished_at=Now(), file_name="")
         elif stop == Stop.PAUSE:
@@ -393,9 +410,10 @@ class Task(models.Model):
             )
             if moved and outcome:
                 self._end_attempt(outcome, failure)
+            if moved or not lease:
+                self.refresh_from_db()  # in here, since somebody may delete the row as soon as it is let go
         if not moved and lease:
             raise LeaseLost(self.pk)
-        self.refresh_from_db()
         if not moved:
             raise MoveRefused(Status(self.status))
 

@@ -125,15 +125,15 @@ def test_our_own_page_may_listen(service):
 
 
 def test_clients_that_do_not_read_cost_no_memory(service):
-    """Ten clients that do not read, while 24 MB of news pass them by."""
+    """Twenty clients that do not read, while 32 MB of news pass them by."""
     process = psutil.Process(service.process.pid)
     long_url = "https://example.com/" + "x" * 8000
     with contextlib.ExitStack() as stack:
-        for _ in range(10):
+        for _ in range(20):
             stack.enter_context(deaf_client(service))
         service.add(long_url)
         before = process.memory_info().rss
-        for _ in range(300):
+        for _ in range(200):
             service.http.delete(f"/api/downloads/tasks/{service.add(long_url)}")
         assert process.memory_info().rss - before < 8 * 1024**2
 

@@ -25,6 +25,7 @@ SAYS_REFUSED = re.compile(r"the server responded with a status of 4\d\d")  # the
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
 
 numbers = count(1)
+expect.set_options(timeout=10_000)
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +41,9 @@ def visit(browser, service):
     """Opens the page in a context of its own; afterwards no page may have complained or asked another host."""
     contexts, complaints, hosts = [], [], set()
 
-    def visit(**options):
-        context = browser.new_context(base_url=service.url, **({"locale": "en-US", "reduced_motion": "reduce"} | options))
+    def visit(*, sockets=None, **options):
+        options = {"locale": "en-US", "reduced_motion": "reduce"} | options
+        context = browser.new_context(base_url=service.url, **options)
         context.set_default_timeout(10_000)
         contexts.append(context)
         page = context.new_page()
@@ -49,6 +51,8 @@ def visit(browser, service):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
         page.on("websocket", lambda socket: hosts.add(urlsplit(socket.url).netloc))
+        if sockets:
+            page.route_web_socket(re.compile("/ws$"), sockets)
         page.goto("/")
         return page
 
@@ -110,9 +114,7 @@ def test_the_field_is_empty_and_focused_for_the_next_link(visit, link):
 
 
 def test_without_the_feed_a_link_still_appears_at_once(visit, link):
-    page, video = visit(), link(rate=SLOW)
-    page.route_web_socket(re.compile("/ws$"), lambda socket: socket.close())
-    page.reload()
+    page, video = visit(sockets=lambda socket: socket.close()), link(rate=SLOW)
     expect(page.locator("#connection")).to_have_text("Reconnecting…")
 
     paste(page, video)
@@ -121,10 +123,9 @@ def test_without_the_feed_a_link_still_appears_at_once(visit, link):
 
 
 def test_a_lost_feed_comes_back_and_catches_up(visit, link, service):
-    page, video = visit(), link()
     sockets = []
-    page.route_web_socket(re.compile("/ws$"), lambda socket: (socket.connect_to_server(), sockets.append(socket)))
-    page.reload()
+    page = visit(sockets=lambda socket: (socket.connect_to_server(), sockets.append(socket)))
+    video = link()
     expect(page.locator("#connection")).to_have_text("Live")
 
     sockets[0].close()

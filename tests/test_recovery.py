@@ -1,0 +1,157 @@
+"""What was lost beside the rows is made again from them."""
+
+import datetime as dt
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from downloads import broker, recovery, storage
+from downloads.engine.folders import folder_lock
+from downloads.models import Task
+from downloads.states import Status, Stop
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def empty_queue():
+    broker.broker.flush_all()
+    yield
+    broker.broker.flush_all()
+
+
+@pytest.fixture(autouse=True)
+def folders(settings, tmp_path):
+    settings.WORK_DIR = tmp_path / "work"
+    settings.LIBRARY_DIR = tmp_path / "library"
+    settings.LIBRARY_DIR.mkdir()
+
+
+def abandoned(**columns):
+    """A task whose worker died a minute ago."""
+    task = Task.objects.create(url="https://example.com/video")
+    Task.objects.filter(pk=task.pk).update(
+        **{
+            "status": Status.DOWNLOADING,
+            "lease": uuid4(),
+            "lease_expires_at": timezone.now() - dt.timedelta(minutes=1),
+            **columns,
+        }
+    )
+    task.attempts.create(number=1, worker="dead")
+    task.refresh_from_db()
+    return task
+
+
+def partial_file(task):
+    folder = storage.work_folder(task.id)
+    folder.mkdir(parents=True)
+    (folder / "media.mp4.part").write_bytes(b"half")
+    return folder
+
+
+def test_an_abandoned_task_waits_for_another_worker_with_its_bytes():
+    task = abandoned()
+    folder = partial_file(task)
+    recovery.sweep()
+    task.refresh_from_db()
+    assert (task.status, task.lease, task.failures) == (Status.QUEUED, None, 0)
+    assert task.attempts.get().outcome == "interrupted"
+    assert (folder / "media.mp4.part").exists()
+    assert broker.waiting_messages() == 1
+
+
+@pytest.mark.parametrize(
+    ("stop", "status", "bytes_stay"),
+    [(Stop.CANCEL, Status.CANCELLED, False), (Stop.PAUSE, Status.PAUSED, True)],
+)
+def test_a_request_that_the_dead_worker_left_is_carried_out(stop, status, bytes_stay):
+    task = abandoned(stop=stop)
+    folder = partial_file(task)
+    recovery.sweep()
+    task.refresh_from_db()
+    assert task.status == status
+    assert folder.exists() is bytes_stay
+
+
+def test_a_task_that_was_to_be_deleted_is_deleted():
+    task = abandoned(stop=Stop.DELETE)
+    folder = partial_file(task)
+    recovery.sweep()
+    assert not Task.objects.filter(pk=task.pk).exists()
+    assert not folder.exists()
+
+
+def test_a_file_that_is_in_its_reserved_place_already_completes_its_task(settings):
+    (settings.LIBRARY_DIR / "video.mp4").write_bytes(b"whole")
+    task = abandoned(status=Status.PROCESSING, file_name="video.mp4", file_size=5)
+    folder = partial_file(task)
+    recovery.sweep()
+    task.refresh_from_db()
+    assert (task.status, task.file_name, task.progress_percentage) == (Status.COMPLETED, "video.mp4", 100)
+    assert not folder.exists()
+
+
+def test_a_reserved_place_without_its_file_is_given_up():
+    task = abandoned(status=Status.PROCESSING, file_name="video.mp4", file_size=5)
+    recovery.sweep()
+    task.refresh_from_db()
+    assert (task.status, task.file_name) == (Status.QUEUED, "")
+
+
+def test_a_task_is_left_alone_while_a_process_of_it_lives():
+    task = abandoned()
+    partial_file(task)
+    with folder_lock(storage.work_folder(task.id), limit=0):
+        recovery.sweep()
+    task.refresh_from_db()
+    assert task.status == Status.DOWNLOADING
+
+
+def test_a_task_with_a_good_lease_is_left_alone():
+    task = abandoned(lease_expires_at=timezone.now() + dt.timedelta(minutes=1))
+    recovery.sweep()
+    task.refresh_from_db()
+    assert (task.status, broker.waiting_messages()) == (Status.DOWNLOADING, 0)
+
+
+def test_the_start_voids_every_lease():
+    task = abandoned(lease_expires_at=timezone.now() + dt.timedelta(minutes=1))
+    recovery.begin()
+    task.refresh_from_db()
+    assert task.status == Status.QUEUED
+
+
+def test_a_lost_message_is_sent_again_but_not_for_ever():
+    Task.objects.create(url="https://example.com/1").queue()
+    Task.objects.create(url="https://example.com/2").queue()
+    recovery.sweep()
+    recovery.sweep()
+    recovery.sweep()
+    assert broker.waiting_messages() == 2
+
+
+def test_no_message_is_sent_before_the_next_attempt_is_due():
+    task = Task.objects.create(url="https://example.com/1")
+    task.queue()
+    Task.objects.filter(pk=task.pk).update(available_at=timezone.now() + dt.timedelta(minutes=5))
+    recovery.sweep()
+    assert broker.waiting_messages() == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "stays"),
+    [(Status.PAUSED, True), (Status.FAILED, True), (Status.CANCELLED, False), (Status.COMPLETED, False)],
+)
+def test_leftover_folders_of_ended_tasks_are_emptied_at_the_start(status, stays):
+    task = Task.objects.create(url="https://example.com/video", status=status)
+    folder = partial_file(task)
+    recovery.begin()
+    assert folder.exists() is stays
+
+
+def test_the_folder_of_a_task_that_is_gone_is_emptied_at_the_start(settings):
+    (settings.WORK_DIR / "0123456789ab").mkdir(parents=True)
+    recovery.begin()
+    assert not (settings.WORK_DIR / "0123456789ab").exists()
