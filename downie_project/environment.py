@@ -5,6 +5,7 @@ import secrets
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -132,8 +133,10 @@ def secret_key(environment: Environment, data_dir: Path) -> str:
             os.link(draft, path)  # whoever links first made the key; two starts at once agree on it
         except FileExistsError:
             pass
+        except OSError:
+            draft.replace(path)  # this file system has no hard links
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
     return path.read_text()
 
 
@@ -143,7 +146,7 @@ def database(environment: Environment, data_dir: Path) -> dict[str, Any]:
     Raises:
         ImproperlyConfigured: DATABASE_URL names neither SQLite nor PostgreSQL, or cannot be read.
     """
-    url = environment.database_url or f"sqlite:///{data_dir / 'db.sqlite3'}"
+    url = environment.database_url or f"sqlite:///{quote(str(data_dir / 'db.sqlite3'))}"
     wanted = "DATABASE_URL must be a postgresql:// or sqlite:/// address, such as postgresql://user:password@host/name."
     if not url.startswith(("postgres://", "postgresql://", "sqlite:///")):
         raise ImproperlyConfigured(wanted)
@@ -151,6 +154,8 @@ def database(environment: Environment, data_dir: Path) -> dict[str, Any]:
         settings: dict[str, Any] = dict(dj_database_url.parse(url))
     except (ValueError, dj_database_url.ParseError):
         raise ImproperlyConfigured(wanted) from None
+    if settings["NAME"] in ("", ":memory:"):  # each thread would have an empty database of its own
+        raise ImproperlyConfigured(wanted)
     if settings["ENGINE"].endswith("sqlite3"):
         # Each is needed: see docs/architecture.md, "SQLite in one process".
         settings["OPTIONS"] = {

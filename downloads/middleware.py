@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -21,6 +22,20 @@ SENTENCES = {
 }
 
 
+def known_host(get_response: GetResponse) -> GetResponse:
+    """Refuse names that are not ours: a foreign one that leads here belongs to a hostile page (DNS rebinding)."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        try:
+            request.get_host()
+        except DisallowedHost:
+            sentence = "This service is not known under this name; an administrator can add it to DOWNIE_ALLOWED_HOSTS."
+            return _refusal(request, "BAD_REQUEST", sentence, status=400)
+        return get_response(request)
+
+    return middleware
+
+
 def same_origin(get_response: GetResponse) -> GetResponse:
     """Refuse whatever a page of another site makes the user's browser send."""
 
@@ -28,11 +43,15 @@ def same_origin(get_response: GetResponse) -> GetResponse:
         if request_is_ours(request):
             return get_response(request)
         sentence = "This request comes from another web site, which may not act here."
-        if request.path.startswith("/api/"):
-            return error_response("FORBIDDEN_ORIGIN", sentence, status=403)
-        return HttpResponse(sentence, status=403, content_type="text/plain; charset=utf-8")
+        return _refusal(request, "FORBIDDEN_ORIGIN", sentence, status=403)
 
     return middleware
+
+
+def _refusal(request: HttpRequest, code: str, sentence: str, *, status: int) -> HttpResponseBase:
+    if request.path.startswith("/api/"):
+        return error_response(code, sentence, status=status)
+    return HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8")
 
 
 def json_errors(get_response: GetResponse) -> GetResponse:

@@ -122,7 +122,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def delete_row(self, task_id: str) -> bool:
         """Delete this task if it is in the set; False when it is not.
 
-        Django's own `delete` looks first and then deletes by id alone, so that a worker could claim the task in between.
+        Django's own `delete` looks first and then deletes by id alone: a worker could claim the task in between.
         """
         with transaction.atomic():
             task = self.filter(pk=task_id).select_for_update().first()

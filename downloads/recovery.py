@@ -6,6 +6,7 @@ At the start of the embedded service, and every second in every process that run
 import logging
 import threading
 
+from django.conf import settings
 from django.db import connection
 
 from downloads import actors, broker, live, runner, storage
@@ -20,10 +21,11 @@ logger = logging.getLogger(__name__)
 
 
 def begin() -> None:
-    """Clean up after the last run of this installation. Only for a process that knows it is the only one."""
-    voided = Task.objects.void_leases()
-    if voided:
-        logger.info("%d tasks were running when the service last ended; they go on", voided)
+    """Clean up after the last run on this data folder, whose lock the caller holds."""
+    if not settings.SCALED:  # otherwise workers elsewhere hold leases, and those of the dead run out by themselves
+        voided = Task.objects.void_leases()
+        if voided:
+            logger.info("%d tasks were running when the service last ended; they go on", voided)
     sweep()
     empty_leftover_folders()
 
@@ -62,6 +64,7 @@ def _mend(task: Task) -> None:
             runner.complete(task, task.lease, task.file_size)
         else:
             task.hand_back(task.lease)
+            actors.run_task.send(task.id)
             live.task_changed(task)
             logger.info("Task %s: its worker is gone; it waits for another", task.id)
     except LeaseLost:
