@@ -110,6 +110,7 @@ def make_folder(folder: Path, variable: str) -> Path:
     Raises:
         ImproperlyConfigured: it cannot be made or written to; the text names the variable.
     """
+    folder = folder.expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -111,7 +111,6 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 
 # What a browser may do with our pages
 CONTENT_SECURITY_POLICY = {
-    "EXCLUDE_URL_PREFIXES": ["/api/docs", "/api/redoc"],  # they have a policy of their own, see downloads/api/docs.py
     "DIRECTIVES": {
         "default-src": [NONE],
         "script-src": [SELF],

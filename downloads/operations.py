@@ -3,8 +3,9 @@
 Each changes the row, and once that is committed sends the message and tells the feed.
 """
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from django.conf import settings
@@ -38,16 +39,23 @@ def address_policy() -> AddressPolicy:
     return AddressPolicy(settings.ALLOWED_NETWORKS)
 
 
+@contextlib.contextmanager
+def _still_there() -> Iterator[None]:
+    """Say so when somebody else deletes the task in this very moment."""
+    try:
+        yield
+    except Task.DoesNotExist:
+        raise Refused("TASK_NOT_FOUND", "There is no task with this id; it may have been deleted.") from None
+
+
 def find(task_id: str) -> Task:
     """The task of this id.
 
     Raises:
         Refused: TASK_NOT_FOUND.
     """
-    task = Task.objects.filter(pk=task_id).first()
-    if task is None:
-        raise Refused("TASK_NOT_FOUND", "There is no task with this id; it may have been deleted.")
-    return task
+    with _still_there():
+        return Task.objects.get(pk=task_id)
 
 
 def add(
@@ -95,7 +103,8 @@ def start(task_id: str) -> Task:
     """
     task = find(task_id)
     try:
-        task.queue()
+        with _still_there():
+            task.queue()
     except MoveRefused as refused:
         if refused.status == Status.COMPLETED:
             raise Refused(
@@ -115,7 +124,8 @@ def cancel(task_id: str) -> Task:
     """
     task = find(task_id)
     try:
-        task.cancel()
+        with _still_there():
+            task.cancel()
     except MoveRefused as refused:
         raise Refused("TASK_NOT_ACTIVE", f"This task is {refused.status}; there is nothing to cancel.") from None
     if task.status == Status.CANCELLED:
@@ -134,7 +144,11 @@ def delete(task_id: str, *, delete_file: bool = False) -> None:
         Refused: TASK_NOT_FOUND.
     """
     task = find(task_id)
-    _wait(lambda: _removed(task))
+    if not _removed(task):
+        with contextlib.suppress(Task.DoesNotExist):
+            task.refresh_from_db()
+            live.task_changed(task)
+        _wait(lambda: _removed(task))
     if delete_file and task.status == Status.COMPLETED:
         storage.delete_stored(task.file_name)
 

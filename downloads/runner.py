@@ -53,8 +53,8 @@ def run_task(task_id: str, *, engine: Engine, worker: str, stopping: threading.E
     run = Run(task, task.lease, engine, stopping)
     try:
         run.to_the_end()
-    except LeaseLost:
-        logger.warning("Task %s: another worker holds it by now; this attempt ends", task.id)
+    except (LeaseLost, Task.DoesNotExist):
+        logger.warning("Task %s: somebody else holds it by now, or it is gone; this attempt ends", task.id)
 
 
 class Run:

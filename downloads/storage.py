@@ -34,7 +34,8 @@ def work_folder(task_id: str) -> Path:
 
 def discard(task_id: str) -> bool:
     """Throw away what a task has on disk beside its finished file; False when a process still holds the folder."""
-    _draft(task_id).unlink(missing_ok=True)
+    for draft in settings.LIBRARY_DIR.glob(f".{task_id}-*.part"):
+        draft.unlink(missing_ok=True)
     folder = work_folder(task_id)
     if not folder.exists():
         return True
@@ -77,7 +78,7 @@ def library_path(name: str) -> Path:
     """
     library = settings.LIBRARY_DIR.resolve()
     path: Path = library / name
-    if not name or not path.parent.resolve().is_relative_to(library):
+    if not name or path.name == ".." or not path.parent.resolve().is_relative_to(library):
         raise OutsideLibrary(name)
     return path
 
@@ -128,9 +129,10 @@ def _place(task_id: str, source: Path, target: Path, keep: Callable[[], None]) -
             raise
     else:
         return True
-    draft = _draft(task_id)
-    _copy(source, draft, keep)
+    # A name of this attempt's own: a worker that was thought dead may still be writing to its draft.
+    draft: Path = settings.LIBRARY_DIR / f".{task_id}-{secrets.token_hex(4)}.part"
     try:
+        _copy(source, draft, keep)
         return _rename(draft, target)
     finally:
         draft.unlink(missing_ok=True)
@@ -155,14 +157,9 @@ def _rename(draft: Path, target: Path) -> bool:
 
 def _copy(source: Path, draft: Path, keep: Callable[[], None]) -> None:
     told = time.monotonic()
-    with source.open("rb") as reader, draft.open("wb") as writer:
+    with source.open("rb") as reader, draft.open("xb") as writer:
         while chunk := reader.read(COPY_CHUNK):
             writer.write(chunk)
             if time.monotonic() - told > KEEP_EVERY:
                 keep()
                 told = time.monotonic()
-
-
-def _draft(task_id: str) -> Path:
-    draft: Path = settings.LIBRARY_DIR / f".{task_id}.part"
-    return draft

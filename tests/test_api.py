@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from tests.service import Service
+from tests.service import Service, wait_until
 
 QUALITIES = ["auto", "best", "1080p", "720p", "480p", "360p", "worst"]
 SITES = [
@@ -211,11 +211,11 @@ def test_a_failed_task_says_why(service, origin):
 
 def test_what_a_site_refuses_for_a_while_is_tried_again_by_itself(service, origin):
     task_id = service.download(origin.url("/direct/small.mp4", status=503, times=1))
-    task = service.wait_for(task_id, "queued", "completed")
-    service.wait_for(task_id)
-    assert service.task(task_id)["status"] == "completed"
-    assert task["failures"] == 1
+    task = wait_until(lambda: (task := service.task(task_id))["failures"] and task)
+    assert (task["status"], task["failures"], task["error_reason"]) == ("queued", 1, "server_error")
     assert task["next_attempt_at"] is not None
+    assert service.wait_for(task_id)["status"] == "completed"
+    assert service.task(task_id)["error_message"] == ""
 
 
 @pytest.mark.parametrize(

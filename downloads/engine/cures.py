@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,6 +28,7 @@ PAGE_LIMIT = 16 * 1024 * 1024  # bytes; pages and manifests, decompressed
 
 _prepare_download = FragmentFD._prepare_frag_download  # noqa: SLF001
 _configuration_args = FFmpegPostProcessor._configuration_args  # noqa: SLF001
+_get_metadata_object = FFmpegPostProcessor.get_metadata_object
 
 
 def apply() -> None:
@@ -35,6 +37,8 @@ def apply() -> None:
     FragmentFD._prepare_frag_download = prepare_fragments  # noqa: SLF001
     Request.headers = property(Request.headers.fget, copy_headers)
     FFmpegPostProcessor._configuration_args = whitelisted_arguments  # noqa: SLF001
+    FFmpegPostProcessor.get_metadata_object = whitelisted_metadata
+    FFmpegPostProcessor.get_audio_codec = audio_codec
     FFmpegFD._call_downloader = refuse_network  # noqa: SLF001
     FileDownloader.report_progress = say_nothing
 
@@ -114,6 +118,18 @@ def whitelisted_arguments(
     if exe in ("ffmpeg", "ffprobe") and keys and any(str(key).startswith("_i") for key in keys):
         return [*INPUT_WHITE_LISTS, *arguments]
     return arguments
+
+
+def whitelisted_metadata(self: FFmpegPostProcessor, path: str, opts: Sequence[str] = ()) -> dict[str, Any]:
+    """Cure 4 for ffprobe, which yt-dlp calls without those arguments."""
+    metadata: dict[str, Any] = _get_metadata_object(self, path, [*INPUT_WHITE_LISTS, *opts])
+    return metadata
+
+
+def audio_codec(self: FFmpegPostProcessor, path: str) -> str | None:
+    """Cure 4 for yt-dlp's other call of ffprobe, which takes no arguments at all."""
+    streams = self.get_metadata_object(path).get("streams") or ()
+    return next((stream.get("codec_name") for stream in streams if stream.get("codec_type") == "audio"), None)
 
 
 def refuse_network(*_: object) -> NoReturn:

@@ -25,7 +25,11 @@ def folder_lock(folder: Path, limit: float) -> Iterator[None]:
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / LOCK_NAME
-        with contextlib.suppress(FileNotFoundError), path.open("w") as file:
+        try:
+            file = path.open("w")
+        except FileNotFoundError:
+            continue  # thrown away in this moment
+        with file:
             if _take(file.fileno(), deadline) and _is_still(path, file.fileno()):
                 yield
                 return

@@ -162,7 +162,6 @@ class Engine:
             "HOME": str(self._home),
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(PROJECT_DIR),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "YTDLP_NO_PLUGINS": "1",
             "DENO_NO_UPDATE_CHECK": "1",
         }

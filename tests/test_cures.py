@@ -1,0 +1,410 @@
+"""What we change inside yt-dlp: that it still is what the cures were made for, and that they cure."""
+
+import gzip
+import hashlib
+import inspect
+import json
+import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from yt_dlp import YoutubeDL
+from yt_dlp.downloader.common import FileDownloader
+from yt_dlp.downloader.external import FFmpegFD
+from yt_dlp.downloader.fragment import FragmentFD
+from yt_dlp.networking.common import Request
+from yt_dlp.networking.exceptions import TransportError
+from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor, FFmpegPostProcessorError
+from yt_dlp.utils import DownloadError
+from yt_dlp.utils.networking import HTTPHeaderDict
+
+from downloads.engine import cures
+from downloads.engine.ffmpeg import INPUT_WHITE_LISTS, prepare_toolbox
+
+PATCHED = {
+    (FragmentFD, "_write_ytdl_file"),
+    (FragmentFD, "_prepare_frag_download"),
+    (Request, "headers"),
+    (FFmpegPostProcessor, "_configuration_args"),
+    (FFmpegPostProcessor, "get_metadata_object"),
+    (FFmpegPostProcessor, "get_audio_codec"),
+    (FFmpegFD, "_call_downloader"),
+    (FileDownloader, "report_progress"),
+}
+
+# What we replace, and what around it we rely on, as it reads in the version that the cures were made for
+SOURCES = {
+    FragmentFD._write_ytdl_file: "b20ea0c85aa275bd",
+    FragmentFD._prepare_frag_download: "530db9740527c187",
+    FragmentFD._read_ytdl_file: "deaffc294d8f30af",
+    FragmentFD._append_fragment: "e4020c0642145633",
+    FragmentFD._download_fragment: "ab06485f174f9d84",
+    Request.headers.fset: "f3390dd213f86cde",
+    FFmpegPostProcessor._configuration_args: "03e2e4adb44667fc",
+    FFmpegPostProcessor.get_metadata_object: "b9e24ae42478c02d",
+    FFmpegPostProcessor.get_audio_codec: "b860810484ac88db",
+    FFmpegPostProcessor.real_run_ffmpeg: "bdfe92a9fbcb67ce",
+    FFmpegFD._call_downloader: "fe86915738144594",
+    FileDownloader.report_progress: "078d6706988df80b",
+    YoutubeDL.urlopen: "77e1061f0952140d",
+}
+
+
+@pytest.fixture
+def cured(monkeypatch):
+    """yt-dlp with every cure, until the end of the test."""
+    _ = [monkeypatch.setattr(owner, name, getattr(owner, name)) for owner, name in PATCHED]
+    cures.apply()
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory):
+    return prepare_toolbox(tmp_path_factory.mktemp("tools"))
+
+
+@pytest.fixture
+def spied_tools(tools, tmp_path):
+    """ffmpeg and ffprobe that note how they are called; the folder, and what they noted."""
+    folder = tmp_path / "spied"
+    folder.mkdir()
+    _ = [spy(program, folder) for program in (tools.ffmpeg, tools.ffprobe)]
+    return folder
+
+
+def spy(program, folder):
+    script = folder / program.name
+    script.write_text(f'#!/bin/sh\necho "{program.name} $*" >> {folder}/log\nexec {program} "$@"\n')
+    script.chmod(0o700)
+
+
+@pytest.fixture
+def downloader(tmp_path, tools):
+    """A way to make a yt-dlp as the engine's child does; it is closed at the end."""
+    opened = []
+
+    def make(**options):
+        ydl = cures.CappedYoutubeDL(
+            {
+                "quiet": True,
+                "cachedir": False,
+                "ffmpeg_location": str(tools.folder),
+                "outtmpl": {"default": str(tmp_path / "media.%(ext)s")},
+                "fixup": "force",
+                "fragment_retries": 0,
+                "retries": 1,
+                **options,
+            }
+        )
+        opened.append(ydl)
+        return ydl
+
+    yield make
+    _ = [ydl.close() for ydl in opened]
+
+
+# The contract
+
+
+@pytest.mark.parametrize(("function", "digest"), SOURCES.items(), ids=lambda value: getattr(value, "__qualname__", ""))
+def test_what_is_cured_reads_as_it_did_when_the_cure_was_made(function, digest):
+    source = hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
+
+    assert source == digest, f"yt-dlp changed {function.__qualname__}: judge its cure anew, then note {source}"
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), sorted(PATCHED, key=str), ids=lambda value: getattr(value, "__name__", value)
+)
+def test_each_cure_is_applied(cured, owner, name):
+    patch = inspect.getattr_static(owner, name)
+
+    assert inspect.getmodule(getattr(patch, "fset", patch)) is cures
+
+
+@pytest.mark.parametrize(
+    ("original", "cure"),
+    [
+        (FragmentFD._write_ytdl_file, cures.write_state),
+        (FragmentFD._prepare_frag_download, cures.prepare_fragments),
+        (FFmpegPostProcessor.get_metadata_object, cures.whitelisted_metadata),
+        (FFmpegPostProcessor.get_audio_codec, cures.audio_codec),
+    ],
+)
+def test_a_cure_takes_what_the_original_takes(original, cure):
+    assert len(inspect.signature(cure).parameters) == len(inspect.signature(original).parameters)
+
+
+# Cures 1 and 2: the state of fragments
+
+
+@pytest.fixture
+def fragments(cured, downloader):
+    ydl = downloader()
+    return FragmentFD(ydl, ydl.params)
+
+
+def written_state(path):
+    return json.loads(path.read_text())["downloader"]
+
+
+def test_the_state_knows_the_size_of_the_partial_file_and_the_fragment_that_was_written(fragments, tmp_path):
+    with (tmp_path / "media.mp4.part").open("wb") as part:
+        part.write(b"x" * 700)
+        fragments._write_ytdl_file(
+            {
+                "filename": str(tmp_path / "media.mp4"),
+                "dest_stream": part,
+                "fragment_index": 9,  # as another thread has left it
+                "fragment_filename_sanitized": str(tmp_path / "media.mp4.part-Frag3"),
+                "fragment_count": 12,
+                "extra_state": {"a": 1},
+            }
+        )
+
+        assert (tmp_path / "media.mp4.part").stat().st_size == 700
+    assert written_state(tmp_path / "media.mp4.ytdl") == {
+        "current_fragment": {"index": 3},
+        "part_size": 700,
+        "fragment_count": 12,
+        "extra_state": {"a": 1},
+    }
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["media.mp4.part", "media.mp4.ytdl"]
+
+
+def test_a_state_before_the_first_fragment_says_that_nothing_is_there(fragments, tmp_path):
+    fragments._write_ytdl_file({"filename": str(tmp_path / "media.mp4"), "fragment_index": 0})
+
+    assert written_state(tmp_path / "media.mp4.ytdl") == {"current_fragment": {"index": 0}, "part_size": 0}
+
+
+STATE = '{"downloader": {"current_fragment": {"index": 3}, "part_size": %s}}'
+
+
+def resumed(fragments, folder, name="media.mp4"):
+    """From which byte and which fragment a download goes on, and how large its partial file is then."""
+    context = {"filename": str(folder / name), "total_frags": 12, "live": False}
+    fragments._prepare_frag_download(context)
+    context["dest_stream"].close()
+    size = (folder / f"{name}.part").stat().st_size
+    return context["complete_frags_downloaded_bytes"], context["fragment_index"], size
+
+
+@pytest.mark.parametrize("size", [800, 801, 5000])
+def test_a_partial_file_is_cut_to_where_its_state_says(fragments, tmp_path, size):
+    content = bytes(number % 251 for number in range(size))
+    (tmp_path / "media.mp4.part").write_bytes(content)
+    (tmp_path / "media.mp4.ytdl").write_text(STATE % 800)
+
+    assert resumed(fragments, tmp_path) == (800, 3, 800)
+
+    assert (tmp_path / "media.mp4.part").read_bytes() == content[:800]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        STATE % 801,
+        STATE % -1,
+        STATE % "null",
+        STATE % '"many"',
+        '{"downloader": {"current_fragment": {"index": 3}}}',
+        '{"downloader": []}',
+        "[]",
+        "{",
+        "",
+        "\x00" * 50,
+    ],
+)
+def test_a_partial_file_that_does_not_fit_its_state_is_thrown_away(fragments, tmp_path, state):
+    (tmp_path / "media.mp4.part").write_bytes(b"x" * 800)
+    (tmp_path / "media.mp4.ytdl").write_text(state)
+
+    assert resumed(fragments, tmp_path) == (0, 0, 0)
+
+
+def test_a_partial_file_without_a_state_is_thrown_away(fragments, tmp_path):
+    (tmp_path / "media.mp4.part").write_bytes(b"x" * 800)
+
+    assert resumed(fragments, tmp_path) == (0, 0, 0)
+
+
+def test_a_state_without_a_partial_file_is_thrown_away(fragments, tmp_path):
+    (tmp_path / "media.mp4.ytdl").write_text(STATE % 800)
+
+    assert resumed(fragments, tmp_path) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["media.mp4", "a [1] * ?.mp4"])
+def test_half_fragments_are_thrown_away_before_it_goes_on(fragments, tmp_path, name):
+    (tmp_path / f"{name}.part").write_bytes(b"x" * 800)
+    (tmp_path / f"{name}.ytdl").write_text(STATE % 800)
+    (tmp_path / f"{name}.part-Frag4.part").write_text("half")
+    (tmp_path / "other.mp4.part-Frag4.part").write_text("of another file")
+
+    assert resumed(fragments, tmp_path, name) == (800, 3, 800)
+
+    assert sorted(file.name for file in tmp_path.glob("*-Frag*")) == ["other.mp4.part-Frag4.part"]
+
+
+# Cure 3: headers
+
+
+def test_the_range_of_one_request_does_not_stay_for_the_next(cured):
+    headers = HTTPHeaderDict({"Referer": "https://example.com/"})
+
+    first = Request("https://example.com/v", headers=headers)
+    first.headers["Range"] = "bytes=700-"
+
+    assert "Range" not in headers
+    assert first.headers["Referer"] == "https://example.com/"
+
+
+def test_without_the_cure_it_would_stay():
+    headers = HTTPHeaderDict({"Referer": "https://example.com/"})
+
+    first = Request("https://example.com/v", headers=headers)
+    first.headers["Range"] = "bytes=700-"
+
+    assert "Range" in headers, "yt-dlp has mended this: the cure can go"
+
+
+def test_a_partial_file_that_is_complete_becomes_the_file(cured, downloader, origin, media, tmp_path):
+    shutil.copy(media / "direct" / "video.mp4", tmp_path / "media.mp4.part")
+
+    downloader().download([origin.url("/direct/video.mp4")])
+
+    assert (tmp_path / "media.mp4").read_bytes() == (media / "direct" / "video.mp4").read_bytes()
+
+
+# Cure 4: what ffmpeg reads
+
+
+@pytest.mark.parametrize("path", ["/hls/plain/index.m3u8", "/hls/split/master.m3u8", "/dash/manifest.mpd"])
+def test_every_input_of_ffmpeg_and_ffprobe_comes_after_the_white_lists(cured, downloader, origin, spied_tools, path):
+    downloader(ffmpeg_location=str(spied_tools)).download([origin.url(path)])
+
+    calls = (spied_tools / "log").read_text().splitlines()
+    with_input = [call for call in calls if str(spied_tools.parent / "media.") in call]
+    assert with_input
+    assert [call for call in with_input if call.count(" ".join(INPUT_WHITE_LISTS)) != inputs_of(call)] == []
+
+
+def inputs_of(call):
+    return call.count(" -i ") if call.startswith("ffmpeg ") else 1
+
+
+HOSTILE = {
+    "a playlist": "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{target}\n#EXT-X-ENDLIST\n",
+    "a list of files": "ffconcat version 1.0\nfile '{target}'\n",
+}
+
+
+@pytest.fixture(params=HOSTILE.values(), ids=HOSTILE.keys())
+def hostile_file(request, tmp_path, media):
+    """Named like a video, but it is a text that leads to another file beside it."""
+    shutil.copy(media / "hls" / "plain" / "seg000.ts", tmp_path / "secret.ts")
+    file = tmp_path / "hostile.mp4"
+    file.write_text(request.param.format(target="secret.ts"))
+    return file
+
+
+@pytest.mark.usefixtures("cured")
+def test_a_text_that_leads_to_another_file_is_not_converted(downloader, hostile_file, tmp_path):
+    with pytest.raises(FFmpegPostProcessorError):
+        FFmpegPostProcessor(downloader()).run_ffmpeg(str(hostile_file), str(tmp_path / "out.mp4"), ["-c", "copy"])
+
+    assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.usefixtures("cured")
+def test_a_text_that_leads_to_another_file_has_no_streams(downloader, hostile_file):
+    ffmpeg = FFmpegPostProcessor(downloader())
+
+    assert not ffmpeg.get_metadata_object(str(hostile_file)).get("streams")
+    assert ffmpeg.get_audio_codec(str(hostile_file)) is None
+
+
+@pytest.mark.parametrize(("name", "codec"), [("video.mp4", "aac"), ("audio.mp3", "mp3"), ("vp9.webm", "opus")])
+def test_the_codec_of_the_sound_is_what_the_original_says(downloader, media, cured, name, codec):
+    assert FFmpegPostProcessor(downloader()).get_audio_codec(str(media / "direct" / name)) == codec
+
+
+# Cure 5: no network for ffmpeg
+
+
+def test_ffmpeg_fetches_nothing(cured, downloader, origin):
+    ydl = downloader(external_downloader={"m3u8": "ffmpeg"})
+
+    with pytest.raises(DownloadError, match="not let into the network"):
+        ydl.download([origin.url("/hls/plain/index.m3u8")])
+
+    assert origin.requests_for("/hls/plain/seg") == []
+
+
+# Cure 6: no line of progress
+
+
+def test_progress_is_told_to_hooks_and_not_to_the_terminal(cured, downloader, origin, capsys):
+    heard = []
+
+    downloader(quiet=False, progress_hooks=[heard.append]).download([origin.url("/direct/small.mp4")])
+
+    assert heard[-1]["status"] == "finished"
+    assert "%" not in capsys.readouterr().out
+
+
+# Cure 7: no page without end
+
+
+@pytest.mark.parametrize(("size", "limit"), [(300_000, 300_000), (1, 300_000), (0, 300_000)])
+def test_a_page_up_to_the_limit_is_read_whole(downloader, origin, monkeypatch, size, limit):
+    monkeypatch.setattr(cures, "PAGE_LIMIT", limit)
+
+    assert len(downloader().urlopen(origin.url("/direct/big.bin", size=size)).read()) == size
+
+
+@pytest.mark.parametrize("nolength", [{}, {"nolength": 1}], ids=["announced", "chunked"])
+def test_a_page_beyond_the_limit_is_refused(downloader, origin, monkeypatch, nolength):
+    monkeypatch.setattr(cures, "PAGE_LIMIT", 300_000)
+
+    with pytest.raises(TransportError, match="longer than 300000 bytes"):
+        downloader().urlopen(origin.url("/direct/big.bin", size=300_001, **nolength)).read()
+
+
+def test_a_file_is_read_in_parts_however_long_it_is(downloader, origin, monkeypatch):
+    monkeypatch.setattr(cures, "PAGE_LIMIT", 1000)
+
+    response = downloader().urlopen(origin.url("/direct/big.bin", size=5000))
+
+    assert len(response.read(4000)) == 4000
+    assert len(response.read(4000)) == 1000
+
+
+class Bomb(BaseHTTPRequestHandler):
+    """A page of 50 kB that unpacks to 50 MB."""
+
+    BODY = gzip.compress(bytes(50_000_000), compresslevel=6)
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(self.BODY)))
+        self.end_headers()
+        self.wfile.write(self.BODY)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_page_that_is_small_until_it_is_unpacked_is_refused(downloader):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Bomb) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        response = downloader().urlopen(f"http://127.0.0.1:{server.server_port}/")
+
+        with pytest.raises(TransportError, match="longer than"):
+            response.read()
+
+        server.shutdown()
