@@ -7,7 +7,6 @@ import json
 import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from yt_dlp import YoutubeDL
@@ -335,7 +334,7 @@ def test_the_codec_of_the_sound_is_what_the_original_says(downloader, media, cur
 
 
 def test_ffmpeg_fetches_nothing(cured, downloader, origin):
-    ydl = downloader(external_downloader={"m3u8": "ffmpeg"})
+    ydl = downloader(hls_prefer_native=False)
 
     with pytest.raises(DownloadError, match="not let into the network"):
         ydl.download([origin.url("/hls/plain/index.m3u8")])

@@ -13,7 +13,7 @@ from tests.tasks import row, task_in
 
 pytestmark = pytest.mark.django_db
 
-# As in DESIGN.md, section 4, word by word
+# Word by word as the states were agreed upon
 MOVES = {
     "pending": {"queued", "cancelled"},
     "queued": {"starting", "paused", "cancelled"},

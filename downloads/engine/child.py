@@ -68,7 +68,6 @@ def prepare() -> None:
 
 def main(connection: socket.socket) -> int:
     """Read the job, do it, say how it went; the exit status of the process."""
-    os.setsid()
     connection.set_inheritable(False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _raise_stopped)

@@ -1,7 +1,7 @@
 """ffmpeg and ffprobe: where they are, what a file is, and how to run a conversion.
 
 Files come from strangers. So ffmpeg reads local files only, and only containers that hold media themselves: a playlist
-or a list that names other files is refused, whatever its name says (ENGINE.md, finding 6).
+or a list that names other files is refused, whatever its name says.
 """
 
 import importlib.util

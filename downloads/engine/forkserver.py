@@ -1,7 +1,7 @@
 """The process that children are forked from: yt-dlp imported and warmed, one thread, no socket but its own, no secret.
 
 Started as a program of its own (`python -m downloads.engine.forkserver FD`) with an environment made from nothing. It
-reads one byte and one descriptor per child from the socket FD, forks, and answers with the child's process id. When a
+reads one byte and one descriptor per child from the socket FD and forks; the child answers with its process id. When a
 child ends, whatever is left of its process group (an ffmpeg, say) is killed before the child is reaped, so that a group
 that is gone is gone for good. It ends when its parent does and the last child has.
 
@@ -87,8 +87,6 @@ class ForkServer:
             self._become_child(descriptors[0])
         self._children.add(pid)
         os.close(descriptors[0])
-        with contextlib.suppress(OSError):  # the parent is gone: the child will notice by itself
-            self._control.sendall(pid.to_bytes(4, "big"))
         return True
 
     def _become_child(self, descriptor: int) -> None:
@@ -97,6 +95,10 @@ class ForkServer:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._selector.close()
+            os.setsid()
+            # Only now: who hears of a child whose group is not there yet would take it for gone.
+            with contextlib.suppress(OSError):  # the parent is gone: the leash will notice
+                self._control.sendall(os.getpid().to_bytes(4, "big"))
             for end in self._inherited:
                 end.close()
             status = child.main(socket.socket(fileno=descriptor))

@@ -6,6 +6,7 @@ child handles what hostile sites send.
 
 import socket
 import struct
+from typing import Annotated
 
 import msgspec
 
@@ -14,6 +15,11 @@ from downloads.engine.formats import PostProcessing, Quality
 
 FRAME_LIMIT = 1024 * 1024
 _LENGTH = struct.Struct("!I")
+_NO_NUL = r"\A[^\x00]*\Z"  # which PostgreSQL does not take
+
+# What fits into the columns of the row, so that nothing a child says can end in an error of the database
+Amount = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Percentage = Annotated[float, msgspec.Meta(ge=0, le=100)]
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,22 +42,22 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 class Found(msgspec.Struct, frozen=True, kw_only=True, tag="found"):
     """The look-up is done. `duration` is in seconds, 0 where unknown; texts are cleaned."""
 
-    title: str
-    media_id: str
-    site: str
-    uploader: str
-    duration: float
-    thumbnail: str
+    title: Annotated[str, msgspec.Meta(max_length=500, pattern=_NO_NUL)]
+    media_id: Annotated[str, msgspec.Meta(max_length=200, pattern=_NO_NUL)]
+    site: Annotated[str, msgspec.Meta(max_length=255, pattern=_NO_NUL)]
+    uploader: Annotated[str, msgspec.Meta(max_length=300, pattern=_NO_NUL)]
+    duration: Annotated[float, msgspec.Meta(ge=0)]
+    thumbnail: Annotated[str, msgspec.Meta(max_length=4096, pattern=_NO_NUL)]
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
     """How far it is: one bar over all streams and steps. Sizes in bytes, 0 where unknown; `speed` per second."""
 
-    percentage: float
-    downloaded_bytes: int
-    total_bytes: int
-    speed: int
-    eta: int
+    percentage: Percentage
+    downloaded_bytes: Amount
+    total_bytes: Amount
+    speed: Amount
+    eta: Amount
 
 
 class Processing(msgspec.Struct, frozen=True, tag="processing"):
@@ -63,7 +69,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
 
     name: str
     extension: str
-    size: int
+    size: Amount
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
@@ -124,7 +130,7 @@ class EventReader:
         return events
 
     def _fill(self) -> None:
-        while len(self._buffer) <= FRAME_LIMIT:
+        while len(self._buffer) < _LENGTH.size + FRAME_LIMIT:
             try:
                 chunk = self._connection.recv(65536)
             except BlockingIOError:
@@ -140,7 +146,7 @@ class EventReader:
     def _decode(body: bytes) -> Event:
         try:
             return _event_decoder.decode(body)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadFrame(str(error)) from None
 
 

@@ -1,4 +1,4 @@
-"""What is made of a downloaded file: only the sound, an MP4, or the file that plays on everything (DECISIONS.md, 10).
+"""What is made of a downloaded file: only the sound, an MP4, or the file that plays on everything.
 
 Not by yt-dlp's own post-processors: they report no progress, leave a half-written file under its final name when they
 are killed, and take an MP4 with any codec inside for finished.

@@ -123,33 +123,41 @@ class Engine:
 
         Raises:
             EngineUnavailable: the fork server does not start, or died twice.
+            messages.BadFrame: the job is too long.
         """
+        frame = messages.encode(job)
         ours, its = socket.socketpair()
         with its:
             pid = self._fork(its)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # dead already: `events` shows it
-            ours.sendall(messages.encode(job))
+            ours.sendall(frame)
         return Child(pid, ours)
 
     def close(self) -> None:
         """Let the fork server go: it ends with its last child."""
         with self._lock:
-            if self._server:
-                self._server.release()
-                self._server = None
+            self._let_go()
 
     def _fork(self, connection: socket.socket) -> int:
         with self._lock:
             try:
                 return self._ready_server().fork(connection)
             except OSError:
-                self._server = None
+                self._let_go()
+            try:
                 return self._ready_server().fork(connection)
+            except OSError as error:
+                self._let_go()
+                raise EngineUnavailable(f"the download engine died twice: {error}") from None
+
+    def _let_go(self) -> None:
+        if self._server:
+            self._server.release()
+            self._server = None
 
     def _ready_server(self) -> "_Server":
         if self._server and time.monotonic() - self._server.started_at > FORK_SERVER_AGE:
-            self._server.release()
-            self._server = None
+            self._let_go()
         if not self._server:
             self._server = _Server(self._environment())
         return self._server
@@ -190,6 +198,7 @@ class _Server:
             ready = b""
         if not ready:
             self._process.kill()
+            self._process.wait()
             raise EngineUnavailable("the download engine does not start; the log says more")
 
     def fork(self, connection: socket.socket) -> int:

@@ -1,4 +1,4 @@
-"""One bar from 0 to 100 for a whole task: lookup, every stream, merge and conversion (ENGINE.md, section 3).
+"""One bar from 0 to 100 for a whole task: lookup, every stream, merge and conversion.
 
 yt-dlp tells of one file at a time, in hooks that are called from several threads. Here they become one `Reading`.
 """
@@ -24,6 +24,7 @@ _GUESSED = 0.95  # the most to believe of a size that was only estimated
 _TRUSTED_SHARE = 0.05  # of a file's fragments before their mean size is used for an estimate
 
 _KBIT = 125  # bytes
+_ABSURD = 2.0**53  # a site may claim any size; below this, sums of a few fit into the database's columns
 _USUAL_DURATION = 600.0  # seconds, and the usual rates, for want of any figure
 _USUAL_VIDEO_KBITS, _USUAL_AUDIO_KBITS = 1600.0, 128.0
 
@@ -214,6 +215,6 @@ def _share_of_fragments(hook: Mapping[str, object]) -> float:
 
 def _number(value: object) -> float:
     """A figure from yt-dlp, where any may be missing, `None` or nonsense: 0 then."""
-    if isinstance(value, int | float) and math.isfinite(value) and value > 0:
+    if isinstance(value, int | float) and 0 < value < _ABSURD:
         return float(value)
     return 0.0
