@@ -7,7 +7,7 @@ from ninja import NinjaAPI
 from ninja.openapi.docs import Redoc
 
 from downie_project.version import VERSION
-from downloads.api.endpoints import router
+from downloads.api import service, tasks
 from downloads.api.errors import handle_errors
 from downloads.api.parsing import JsonParser
 
@@ -26,7 +26,8 @@ api = NinjaAPI(
     docs_decorator=for_documentation,
     urls_namespace="api",
 )
-api.add_router("", router)
+api.add_router("", service.router)
+api.add_router("", tasks.router)
 handle_errors(api)
 
 

@@ -4,7 +4,7 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import downloads.engine.formats
-import downloads.models
+import downloads.models.task
 from django.db import migrations, models
 
 
@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Task',
             fields=[
-                ('id', models.CharField(default=downloads.models.new_task_id, editable=False, max_length=12, primary_key=True, serialize=False)),
+                ('id', models.CharField(default=downloads.models.task.new_task_id, editable=False, max_length=12, primary_key=True, serialize=False)),
                 ('url', models.TextField(verbose_name='link')),
                 ('quality', models.CharField(default=downloads.engine.formats.Quality['BEST'], max_length=8, verbose_name='quality')),
                 ('post_processing', models.CharField(default=downloads.engine.formats.PostProcessing['NONE'], max_length=8, verbose_name='post-processing')),

@@ -1,35 +1,20 @@
-"""Every endpoint: parse, guard, one verb, one shape."""
+"""Tasks, one at a time and in lists: parse, guard, one verb, one shape."""
 
 from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
-from downie_project.version import VERSION
 from downloads import files, operations
-from downloads.api.schemas import (
-    Acknowledged,
-    Created,
-    Error,
-    Health,
-    InvalidInput,
-    Qualities,
-    Stats,
-    SupportedSites,
-    TaskIn,
-    TaskOut,
-)
-from downloads.engine.formats import QUALITIES, PostProcessing
+from downloads.api.schemas import Acknowledged, Created, Error, InvalidInput, TaskIn, TaskOut
 from downloads.models import Task
 from downloads.operations import Refused
 from downloads.schemas import task_json
-from downloads.sites import FEATURED_SITES
 from downloads.states import Status
 
-router = Router()
+router = Router(tags=["Tasks"])
 
 Json = dict[str, Any]
-
 
 Limit = Annotated[int, Query(ge=1, le=500, description="How many tasks at most.")]
 Offset = Annotated[int, Query(ge=0, le=2**31, description="How many of the newest to pass over.")]
@@ -44,55 +29,27 @@ def _statuses(text: str) -> list[Status]:
         raise Refused("VALIDATION_ERROR", sentence, "status") from None
 
 
-@router.get("/downloads/qualities", response=Qualities, tags=["Service"])
-def qualities(request: HttpRequest) -> Json:
-    """Say which qualities and kinds of post-processing there are."""
-    return {"qualities": list(QUALITIES), "post_processing": list(PostProcessing)}
-
-
-@router.get("/downloads/supported-sites", response=SupportedSites, tags=["Service"])
-def supported_sites(request: HttpRequest) -> Json:
-    """List the featured sites."""
-    return {"supported_sites": list(FEATURED_SITES), "total_sites": len(FEATURED_SITES)}
-
-
-@router.get("/health", response=Health, tags=["Service"])
-def health(request: HttpRequest) -> Json:
-    """Say that the service answers."""
-    return {"version": VERSION}
-
-
-@router.get("/stats", response=Stats, tags=["Service"])
-def stats(request: HttpRequest) -> Json:
-    """Count at a glance."""
-    return {
-        "active_downloads": Task.objects.running().count(),
-        "total_downloads": Task.objects.count(),
-        "supported_sites": len(FEATURED_SITES),
-    }
-
-
-@router.post("/downloads/add", response={200: Created, 400: Error, 422: InvalidInput}, tags=["Tasks"])
+@router.post("/downloads/add", response={200: Created, 400: Error, 422: InvalidInput})
 def add(request: HttpRequest, payload: TaskIn) -> Json:
     """Add a task. It waits for its start; nothing is fetched yet."""
     return {"task_id": operations.add(**payload.dict()).id}
 
 
-@router.post("/downloads/start/{task_id}", response={200: Acknowledged, 404: Error, 409: Error}, tags=["Tasks"])
+@router.post("/downloads/start/{task_id}", response={200: Acknowledged, 404: Error, 409: Error})
 def start(request: HttpRequest, task_id: str) -> Json:
     """Start a task, or start it again: a paused or failed one goes on from its bytes."""
     operations.start(task_id)
     return {"message": "Download started", "task_id": task_id}
 
 
-@router.post("/downloads/cancel/{task_id}", response={200: Acknowledged, 404: Error, 409: Error}, tags=["Tasks"])
+@router.post("/downloads/cancel/{task_id}", response={200: Acknowledged, 404: Error, 409: Error})
 def cancel(request: HttpRequest, task_id: str) -> Json:
     """Cancel a task; answers when no process of it is left, or after 3 s."""
     operations.cancel(task_id)
     return {"message": "Download cancelled", "task_id": task_id}
 
 
-@router.get("/downloads/tasks", response={200: list[TaskOut], 422: InvalidInput}, tags=["Tasks"])
+@router.get("/downloads/tasks", response={200: list[TaskOut], 422: InvalidInput})
 def tasks(
     request: HttpRequest, response: HttpResponse, limit: Limit = 50, offset: Offset = 0, status: Statuses = ""
 ) -> list[Json]:
@@ -104,21 +61,19 @@ def tasks(
     return [task_json(task) for task in found[offset : offset + limit]]
 
 
-@router.get("/downloads/tasks/active", response=list[TaskOut], tags=["Tasks"])
+@router.get("/downloads/tasks/active", response=list[TaskOut])
 def active_tasks(request: HttpRequest) -> list[Json]:
     """List the tasks that a worker holds: starting, downloading, processing."""
     return [task_json(task) for task in Task.objects.running().newest_first()]
 
 
-@router.get("/downloads/tasks/{task_id}", response={200: TaskOut, 404: Error}, tags=["Tasks"])
+@router.get("/downloads/tasks/{task_id}", response={200: TaskOut, 404: Error})
 def task(request: HttpRequest, task_id: str) -> Json:
     """Show one task."""
     return task_json(operations.find(task_id))
 
 
-@router.delete(
-    "/downloads/tasks/{task_id}", response={200: Acknowledged, 404: Error, 422: InvalidInput}, tags=["Tasks"]
-)
+@router.delete("/downloads/tasks/{task_id}", response={200: Acknowledged, 404: Error, 422: InvalidInput})
 def delete(request: HttpRequest, task_id: str, delete_file: bool = False) -> Json:  # noqa: FBT001, FBT002  a query parameter
     """Delete a task, stopping it first. Its finished file stays unless `delete_file=true`."""
     operations.delete(task_id, delete_file=delete_file)
@@ -129,7 +84,6 @@ def delete(request: HttpRequest, task_id: str, delete_file: bool = False) -> Jso
     ["GET", "HEAD"],
     "/downloads/tasks/{task_id}/file",
     response={404: Error, 409: Error, 500: Error},
-    tags=["Tasks"],
     openapi_extra={
         "responses": {
             200: {

@@ -1,0 +1,25 @@
+"""What the database keeps."""
+
+from downloads.models.task import (
+    ID_LENGTH,
+    LEASE,
+    MAX_FAILURES,
+    Attempt,
+    Facts,
+    LeaseLost,
+    MoveRefused,
+    Task,
+    TaskQuerySet,
+)
+
+__all__ = [
+    "ID_LENGTH",
+    "LEASE",
+    "MAX_FAILURES",
+    "Attempt",
+    "Facts",
+    "LeaseLost",
+    "MoveRefused",
+    "Task",
+    "TaskQuerySet",
+]
