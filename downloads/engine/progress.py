@@ -51,7 +51,8 @@ class _Stream:
         self.is_finished = False
         self.bytes = 0
         self.fraction = 0.0
-        self.total = _number(selected.get("filesize")) or _number(selected.get("filesize_approx")) or rate * duration
+        guess = min(rate * duration, _ABSURD)
+        self.total = _number(selected.get("filesize")) or _number(selected.get("filesize_approx")) or guess
         self._is_new = True
         kbits = _USUAL_AUDIO_KBITS if selected.get("vcodec") == "none" else _USUAL_VIDEO_KBITS
         self._usual_size = (rate or kbits * _KBIT) * (duration or _USUAL_DURATION)

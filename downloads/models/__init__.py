@@ -10,6 +10,7 @@ from downloads.models.task import (
     MoveRefused,
     Task,
     TaskQuerySet,
+    new_task_id,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "MoveRefused",
     "Task",
     "TaskQuerySet",
+    "new_task_id",
 ]
