@@ -94,6 +94,7 @@ class ForkServer:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             self._selector.close()
             os.setsid()
             # Only now: who hears of a child whose group is not there yet would take it for gone.
