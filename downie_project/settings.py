@@ -25,6 +25,8 @@ LIBRARY_DIR = make_folder(ENVIRONMENT.library_dir or DATA_DIR / "library", "DOWN
 
 # The engine
 MAX_CONCURRENT_DOWNLOADS = ENVIRONMENT.max_concurrent_downloads
+MAX_CONCURRENT_EXTRACTS = ENVIRONMENT.max_concurrent_extracts
+EXTRACT_TIME_LIMIT = ENVIRONMENT.extract_time_limit  # seconds
 ALLOWED_NETWORKS = ENVIRONMENT.allowed_networks
 FFMPEG_DIR = ENVIRONMENT.ffmpeg_dir
 

@@ -11,10 +11,11 @@ from functools import partial
 from django.conf import settings
 from django.db import transaction
 
-from downloads import actors, live, storage
+from downloads import actors, live, lookups, storage
 from downloads.engine.cookies import BadCookies, parse_cookies
 from downloads.engine.filenames import checked_custom_filename
 from downloads.engine.formats import PostProcessing, Quality
+from downloads.engine.messages import Described
 from downloads.engine.network import AddressPolicy, BadUrl, normalise_url
 from downloads.models import MoveRefused, Task
 from downloads.sealing import seal
@@ -27,11 +28,12 @@ LOOK_EVERY = 0.05
 class Refused(Exception):
     """What was asked for cannot be done. `str()` is one sentence for people; `code` is the API's word for it."""
 
-    def __init__(self, code: str, sentence: str, field: str = "") -> None:
-        """Take the code, the sentence and, for bad input, the field that it is about."""
+    def __init__(self, code: str, sentence: str, field: str = "", retry_after: int | None = None) -> None:
+        """Take the code, the sentence, for bad input the field that it is about, and seconds until a retry is due."""
         super().__init__(sentence)
         self.code = code
         self.field = field
+        self.retry_after = retry_after
 
 
 def address_policy() -> AddressPolicy:
@@ -46,6 +48,20 @@ def _still_there() -> Iterator[None]:
         yield
     except Task.DoesNotExist:
         raise Refused("TASK_NOT_FOUND", "There is no task with this id; it may have been deleted.") from None
+
+
+def _checked_url(url: str) -> str:
+    try:
+        return normalise_url(url, address_policy())
+    except BadUrl as error:
+        raise Refused("INVALID_URL", str(error), "url") from None
+
+
+def _check_cookies(cookies: str, url: str) -> None:
+    try:
+        parse_cookies(cookies, url)
+    except BadCookies as error:
+        raise Refused("VALIDATION_ERROR", str(error), "cookies") from None
 
 
 def find(task_id: str) -> Task:
@@ -71,18 +87,12 @@ def add(
     Raises:
         Refused: INVALID_URL or VALIDATION_ERROR.
     """
-    try:
-        url = normalise_url(url, address_policy())
-    except BadUrl as error:
-        raise Refused("INVALID_URL", str(error), "url") from None
+    url = _checked_url(url)
     try:
         custom_filename = checked_custom_filename(custom_filename) if custom_filename else ""
     except ValueError as error:
         raise Refused("VALIDATION_ERROR", str(error), "custom_filename") from None
-    try:
-        parse_cookies(cookies, url)
-    except BadCookies as error:
-        raise Refused("VALIDATION_ERROR", str(error), "cookies") from None
+    _check_cookies(cookies, url)
     task = Task.objects.create(
         url=url,
         quality=quality,
@@ -93,6 +103,24 @@ def add(
     task.refresh_from_db()
     transaction.on_commit(partial(live.task_changed, task))
     return task
+
+
+def extract(url: str, *, quality: Quality, post_processing: PostProcessing, cookies: str) -> Described:
+    """Ask the site what it offers; blocks until it has answered, at most as long as the setting says.
+
+    Raises:
+        Refused: INVALID_URL, UNSUPPORTED_SITE, EXTRACTION_FAILED, VALIDATION_ERROR, or RATE_LIMITED when too many
+            look-ups run or wait already.
+    """
+    url = _checked_url(url)
+    _check_cookies(cookies, url)
+    try:
+        return lookups.look_up(actors.engine(), url, quality=quality, post_processing=post_processing, cookies=cookies)
+    except lookups.Busy as busy:
+        sentence = f"Too many look-ups are under way; try again in {busy.retry_after} seconds."
+        raise Refused("RATE_LIMITED", sentence, retry_after=busy.retry_after) from None
+    except lookups.LookUpFailed as failed:
+        raise Refused(failed.failure.code, failed.failure.sentence) from None
 
 
 def start(task_id: str) -> Task:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from downloads import live, storage
+from downloads import live, lookups, storage
 from downloads.engine import messages
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.filenames import library_name
@@ -94,6 +94,7 @@ class Run:
 
     def _job(self) -> messages.Job:
         task = self._task
+        cookies = unseal(task.sealed_cookies)
         return messages.Job(
             task_id=task.id,
             url=task.url,
@@ -102,8 +103,9 @@ class Run:
             folder=str(storage.work_folder(task.id)),
             tools=str(settings.FFMPEG_DIR or settings.TOOLS_DIR),
             cache=str(settings.DATA_DIR / "cache"),
-            cookies=unseal(task.sealed_cookies),
+            cookies=cookies,
             allowed_networks=tuple(str(network) for network in settings.ALLOWED_NETWORKS),
+            looked_up=lookups.kept(task.url, cookies),
         )
 
     def _follow(self, child: Child) -> Ending:
@@ -117,7 +119,8 @@ class Run:
                     return event
                 if isinstance(event, messages.Failed):
                     return event.failure
-                self._apply(event)
+                if isinstance(event, messages.Found | messages.Progress | messages.Processing):
+                    self._apply(event)
             if ending := self._interruption(child):
                 return ending
 

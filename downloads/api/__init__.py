@@ -7,7 +7,7 @@ from ninja import NinjaAPI
 from ninja.openapi.docs import Redoc
 
 from downie_project.version import VERSION
-from downloads.api import service, tasks
+from downloads.api import extract, service, tasks
 from downloads.api.errors import handle_errors
 from downloads.api.parsing import JsonParser
 
@@ -27,6 +27,7 @@ api = NinjaAPI(
     urls_namespace="api",
 )
 api.add_router("", service.router)
+api.add_router("", extract.router)
 api.add_router("", tasks.router)
 handle_errors(api)
 

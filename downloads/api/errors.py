@@ -20,6 +20,7 @@ STATUSES = {
     "TASK_NOT_ACTIVE": 409,
     "TASK_NOT_COMPLETED": 409,
     "VALIDATION_ERROR": 422,
+    "RATE_LIMITED": 429,
     "EXTRACTION_FAILED": 500,
     "DOWNLOAD_FAILED": 500,
     "PROCESSING_FAILED": 500,
@@ -45,7 +46,10 @@ def handle_errors(api: NinjaAPI) -> None:
     @api.exception_handler(Refused)
     def refused(_request: HttpRequest, error: Refused) -> HttpResponse:
         fields = [{"field": error.field, "message": str(error)}] if error.code == "VALIDATION_ERROR" else None
-        return error_response(error.code, str(error), status=STATUSES[error.code], errors=fields)
+        response = error_response(error.code, str(error), status=STATUSES[error.code], errors=fields)
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(error.retry_after)
+        return response
 
     @api.exception_handler(ValidationError)
     def invalid(_request: HttpRequest, error: ValidationError) -> HttpResponse:

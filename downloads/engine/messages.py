@@ -6,6 +6,7 @@ child handles what hostile sites send.
 
 import socket
 import struct
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -13,7 +14,7 @@ import msgspec
 from downloads.engine.errors import Failure
 from downloads.engine.formats import PostProcessing, Quality
 
-FRAME_LIMIT = 1024 * 1024
+FRAME_LIMIT = 4 * 1024 * 1024
 _LENGTH = struct.Struct("!I")
 _NO_NUL = r"\A[^\x00]*\Z"  # which PostgreSQL does not take
 
@@ -22,13 +23,28 @@ Amount = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Percentage = Annotated[float, msgspec.Meta(ge=0, le=100)]
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a child needs to know, and nothing else.
+class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
+    """Everything that a child needs to know for a download, and nothing else.
 
-    `folder` is the task's own working folder; `cookies` is the text that the user gave, in the clear, in memory only.
+    `folder` is the task's own working folder; `cookies` is the text that the user gave, in the clear, in memory only;
+    `looked_up` is what a look-up a short while ago said in `Kept`, or empty.
     """
 
     task_id: str
+    url: str
+    quality: Quality
+    post_processing: PostProcessing
+    folder: str
+    tools: str
+    cache: str
+    cookies: str = ""
+    allowed_networks: tuple[str, ...] = ()
+    looked_up: str = ""
+
+
+class LookUpJob(msgspec.Struct, frozen=True, kw_only=True, tag="look_up"):
+    """Everything that a child needs to know for a look-up. `folder` is one of its own, thrown away afterwards."""
+
     url: str
     quality: Quality
     post_processing: PostProcessing
@@ -78,18 +94,74 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     failure: Failure
 
 
-Event = Found | Progress | Processing | Done | Failed
+class Format(msgspec.Struct, frozen=True, kw_only=True):
+    """One form in which a site offers a video. Unknown numbers are 0; bitrates are in kilobits a second."""
+
+    format_id: str
+    url: str
+    ext: str
+    quality: str
+    filesize: int
+    width: int
+    height: int
+    fps: int
+    video_codec: str
+    audio_codec: str
+    bitrate: float
+    video_bitrate: float
+    audio_bitrate: float
+    protocol: str
+    language: str
+    note: str
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One video of a playlist, as far as the list itself tells."""
+
+    url: str
+    title: str
+    duration: int
+    thumbnail: str
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True, tag="described"):
+    """The answer to a look-up. `selected_formats` are the ids that a download would take."""
+
+    found: Found
+    url: str
+    description: str
+    is_live: bool
+    is_playlist: bool
+    formats: list[Format]
+    selected_formats: list[str]
+    entries: list[Entry]
+    total_entries: int
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True, tag="kept"):
+    """yt-dlp's own result as JSON, for the download that may follow a look-up."""
+
+    info: str
+
+
+Event = Found | Progress | Processing | Done | Failed | Described | Kept
+Say = Callable[[Event], None]
 
 _encoder = msgspec.json.Encoder()
 _event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
-_job_decoder = msgspec.json.Decoder(Job)
+_job_decoder: msgspec.json.Decoder[Job | LookUpJob] = msgspec.json.Decoder(Job | LookUpJob)
+
+
+def to_json(value: object) -> str:
+    """Plain JSON; what JSON has no words for is said as text."""
+    return msgspec.json.encode(value, enc_hook=str).decode()
 
 
 class BadFrame(Exception):
     """The other side sent what is no message; it is not to be trusted any further."""
 
 
-def encode(message: Job | Event) -> bytes:
+def encode(message: Job | LookUpJob | Event) -> bytes:
     """One frame.
 
     Raises:
@@ -150,7 +222,7 @@ class EventReader:
             raise BadFrame(str(error)) from None
 
 
-def read_job(connection: socket.socket) -> Job:
+def read_job(connection: socket.socket) -> Job | LookUpJob:
     """The job, from a blocking socket.
 
     Raises:

@@ -118,7 +118,7 @@ class Engine:
         with self._lock:
             self._ready_server()
 
-    def start(self, job: messages.Job) -> Child:
+    def start(self, job: messages.Job | messages.LookUpJob) -> Child:
         """Start a child on this job.
 
         Raises:

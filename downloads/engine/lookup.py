@@ -1,0 +1,218 @@
+"""What a site says about a link: one video, or a list of them. Shared by downloads and by `extract`."""
+
+import math
+from typing import Any
+
+from downloads.engine import cures, messages
+from downloads.engine.classification import classify
+from downloads.engine.cookies import cookie_policy, parse_cookies
+from downloads.engine.errors import Failure, Phase, Reason
+from downloads.engine.filenames import clean_text
+from downloads.engine.formats import PostProcessing, Quality, format_options
+from downloads.engine.network import Guard
+
+ENTRIES = 500  # of a playlist that are described
+FORMATS = 300
+KEPT_LIMIT = 2 * 1024 * 1024  # bytes of a result that is kept for the download after it
+SKIPPED_PROTOCOLS = frozenset({"mhtml"})  # storyboards: pictures, no video
+
+Json = dict[str, Any]
+
+
+class Wrong(Exception):
+    """The download cannot be completed, for a reason of our own."""
+
+    def __init__(self, reason: Reason, phase: Phase, detail: str = "") -> None:
+        """Take what happened."""
+        super().__init__(detail)
+        self.failure = Failure(reason=reason, phase=phase, detail=detail)
+
+
+class _Log:
+    """yt-dlp's log goes nowhere: what matters arrives as an exception."""
+
+    def debug(self, message: str) -> None:
+        """Nothing: yt-dlp says here what it does."""
+
+    def warning(self, message: str) -> None:
+        """Nothing."""
+
+    def error(self, message: str) -> None:
+        """Nothing: the exception says the same."""
+
+
+def options(quality: Quality, post_processing: PostProcessing, tools: str, cache: str) -> Json:
+    """What every run of yt-dlp is given; a download adds where its files go."""
+    return {
+        **format_options(quality, post_processing),
+        "quiet": True,
+        "noprogress": True,
+        "no_warnings": True,
+        "color": "never",
+        "logger": _Log(),
+        "cachedir": cache,
+        "ffmpeg_location": tools,
+        "noplaylist": True,
+        "extract_flat": "in_playlist",
+        "ignoreerrors": False,
+        "socket_timeout": 15,
+        "retries": 5,
+        "extractor_retries": 2,
+    }
+
+
+def give_cookies(ydl: cures.CappedYoutubeDL, cookies: str, url: str) -> None:
+    """Let the cookies go to the link's own domain, from memory only."""
+    ydl.cookiejar.set_policy(cookie_policy())
+    for cookie in parse_cookies(cookies, url):
+        ydl.cookiejar.set_cookie(cookie)
+
+
+def look_up(ydl: cures.CappedYoutubeDL, url: str) -> Json:
+    """yt-dlp's result for this link. A list with a single entry is that entry; a longer one has `_type` playlist.
+
+    Raises:
+        Wrong: the list is empty.
+    """
+    info = ydl.extract_info(url, download=False)
+    if info.get("_type") not in ("playlist", "multi_video"):
+        return dict(info)
+    entries = list(info.get("entries") or [])
+    if not entries:
+        raise Wrong(Reason.NOT_A_VIDEO, Phase.LOOKUP)
+    if len(entries) > 1:
+        return {**info, "_type": "playlist", "entries": entries}
+    ydl.params["extract_flat"] = False
+    return dict(ydl.process_ie_result(entries[0], download=False))
+
+
+class LookUp:
+    """One look-up for `extract`: nothing is downloaded."""
+
+    def __init__(self, job: messages.LookUpJob, say: messages.Say, guard: Guard) -> None:
+        """Take the job, the way to the parent, and the guard that notes what it refused."""
+        self._job = job
+        self._say = say
+        self._guard = guard
+
+    def run(self) -> None:
+        """Say `Described`, and `Kept` where a download may go on from it; or one `Failed`."""
+        job = self._job
+        wanted = options(job.quality, job.post_processing, job.tools, job.cache) | {"playlist_items": f"1:{ENTRIES}"}
+        try:
+            with cures.CappedYoutubeDL(wanted) as ydl:
+                give_cookies(ydl, job.cookies, job.url)
+                info = look_up(ydl, job.url)
+                kept = keep(ydl, info)
+        except Wrong as wrong:
+            self._say(messages.Failed(failure=wrong.failure))
+        except Exception as error:  # noqa: BLE001  this is the engine's border: whatever yt-dlp raises gets its name here
+            self._say(messages.Failed(failure=classify(error, Phase.LOOKUP, self._guard.refused)))
+        else:
+            if kept:
+                self._say(messages.Kept(info=kept))
+            self._say(described(info))
+
+
+def keep(ydl: cures.CappedYoutubeDL, info: Json) -> str:
+    """The result as JSON for the download that may follow, without the cookies in it; empty where that is no use."""
+    if info.get("_type") == "playlist" or info.get("is_live"):
+        return ""
+    result = ydl.sanitize_info(info, remove_private_keys=True)
+    for holder in (result, *result.get("formats", []), *result.get("requested_formats", [])):
+        holder.pop("cookies", None)
+    text = messages.to_json(result)
+    return text if len(text) <= KEPT_LIMIT else ""
+
+
+def found(info: dict[str, Any]) -> messages.Found:
+    """What the look-up says about the video, cleaned and cut: a site may say anything."""
+    return messages.Found(
+        title=clean_text(str(info.get("title") or ""), 500),
+        media_id=clean_text(str(info.get("id") or ""), 200),
+        site=clean_text(str(info.get("webpage_url_domain") or ""), 255),
+        uploader=clean_text(str(info.get("uploader") or info.get("channel") or ""), 300),
+        duration=_duration(info.get("duration")),
+        thumbnail=_web_address(info.get("thumbnail")),
+    )
+
+
+def _duration(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and 0 < value < float("inf") else 0.0
+
+
+def _web_address(value: object) -> str:
+    text = value if isinstance(value, str) else ""
+    return text if text.startswith(("http://", "https://")) and len(text) <= 4096 else ""  # noqa: PLR2004  as in links
+
+
+def described(info: Json) -> messages.Described:
+    """The result as `extract` answers it: fields of a white list, cleaned and cut."""
+    listed = info.get("entries") or []
+    formats = [each for each in info.get("formats") or [] if each.get("protocol") not in SKIPPED_PROTOCOLS]
+    chosen = info.get("requested_formats") or ([info] if info.get("format_id") else [])
+    return messages.Described(
+        found=found(info),
+        url=_web_address(info.get("webpage_url")),
+        description=_text(info.get("description"), 5000),
+        is_live=bool(info.get("is_live")),
+        is_playlist=info.get("_type") == "playlist",
+        formats=[_format(each) for each in formats[-FORMATS:]],  # the best come last
+        selected_formats=[_text(each.get("format_id"), 100) for each in chosen],
+        entries=[_entry(each) for each in listed],
+        total_entries=max(_whole(info.get("playlist_count")), len(listed)),
+    )
+
+
+def _format(each: Json) -> messages.Format:
+    height = _whole(each.get("height"))
+    return messages.Format(
+        format_id=_text(each.get("format_id"), 100),
+        url=_web_address(each.get("url")),
+        ext=_text(each.get("ext"), 20),
+        quality=_quality(each, height),
+        filesize=_whole(each.get("filesize") or each.get("filesize_approx")),
+        width=_whole(each.get("width")),
+        height=height,
+        fps=round(_number(each.get("fps"))),
+        video_codec=_codec(each.get("vcodec")),
+        audio_codec=_codec(each.get("acodec")),
+        bitrate=_number(each.get("tbr")),
+        video_bitrate=_number(each.get("vbr")),
+        audio_bitrate=_number(each.get("abr")),
+        protocol=_text(each.get("protocol"), 40),
+        language=_text(each.get("language"), 40),
+        note=_text(each.get("format_note"), 100),
+    )
+
+
+def _quality(each: Json, height: int) -> str:
+    if height:
+        return f"{height}p"
+    return "audio" if each.get("vcodec") == "none" else _text(each.get("format_note"), 40)
+
+
+def _entry(each: Json) -> messages.Entry:
+    return messages.Entry(
+        url=_web_address(each.get("webpage_url") or each.get("url")),
+        title=_text(each.get("title"), 500),
+        duration=round(_number(each.get("duration"))),
+        thumbnail=_web_address(each.get("thumbnail")),
+    )
+
+
+def _codec(value: object) -> str:
+    """The codec's name; empty where there is no such stream, or the site does not say."""
+    return "" if value in (None, "none") else _text(value, 60)
+
+
+def _text(value: object, limit: int) -> str:
+    return clean_text(str(value), limit) if isinstance(value, str | int | float) else ""
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else 0.0
+
+
+def _whole(value: object) -> int:
+    return int(_number(value))

@@ -1,0 +1,141 @@
+"""What a site says about a link before anything is downloaded: bounded in number and time, and kept for a short while.
+
+What is kept stays in this process's memory: it may hold links that are as good as a password. A download that runs in
+another process, or later, looks up again by itself.
+"""
+
+import hashlib
+import secrets
+import shutil
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+
+from downloads.engine import messages
+from downloads.engine.errors import Failure, Phase, Reason
+from downloads.engine.formats import PostProcessing, Quality
+from downloads.engine.process import Child, Engine, EngineUnavailable
+
+KEPT_FOR = 300.0  # seconds
+KEPT_AT_MOST = 32  # results, of 2 MiB at most each
+WAITING_AT_MOST = 16  # beyond those that run
+LOOK_EVERY = 0.5
+
+
+class Busy(Exception):
+    """Too many look-ups run or wait already; `retry_after` is in seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        """Say when it is worth another try."""
+        super().__init__("too many look-ups")
+        self.retry_after = retry_after
+
+
+class LookUpFailed(Exception):
+    """The site did not answer with a video; `failure` says why."""
+
+    def __init__(self, failure: Failure) -> None:
+        """Take what happened."""
+        super().__init__(failure.sentence)
+        self.failure = failure
+
+
+_places = threading.BoundedSemaphore(settings.MAX_CONCURRENT_EXTRACTS)
+_waiting = threading.BoundedSemaphore(settings.MAX_CONCURRENT_EXTRACTS + WAITING_AT_MOST)
+_kept: OrderedDict[str, tuple[float, str]] = OrderedDict()
+_lock = threading.Lock()
+
+
+def look_up(
+    engine: Engine, url: str, *, quality: Quality, post_processing: PostProcessing, cookies: str
+) -> messages.Described:
+    """Ask the site; blocks until it has answered, at most as long as DOWNIE_EXTRACT_TIME_LIMIT says.
+
+    Raises:
+        Busy: no place became free in time.
+        LookUpFailed: there is no video, or the site did not answer in time.
+    """
+    with _place():
+        folder = settings.WORK_DIR / f"look-up-{secrets.token_hex(6)}"
+        job = messages.LookUpJob(
+            url=url,
+            quality=quality,
+            post_processing=post_processing,
+            folder=str(folder),
+            tools=str(settings.FFMPEG_DIR or settings.TOOLS_DIR),
+            cache=str(settings.DATA_DIR / "cache"),
+            cookies=cookies,
+            allowed_networks=tuple(str(network) for network in settings.ALLOWED_NETWORKS),
+        )
+        try:
+            child = engine.start(job)
+        except EngineUnavailable as error:
+            raise LookUpFailed(Failure(reason=Reason.KILLED, phase=Phase.LOOKUP, detail=str(error))) from None
+        try:
+            described, kept_info = _listen(child)
+        finally:
+            child.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+    if kept_info:
+        _keep(url, cookies, kept_info)
+    return described
+
+
+def kept(url: str, cookies: str) -> str:
+    """What a look-up of this link with these cookies said within the last five minutes, or nothing."""
+    with _lock:
+        until, info = _kept.pop(_key(url, cookies), (0.0, ""))
+    return info if until > time.monotonic() else ""
+
+
+def _keep(url: str, cookies: str, info: str) -> None:
+    with _lock:
+        _kept[_key(url, cookies)] = (time.monotonic() + KEPT_FOR, info)
+        if len(_kept) > KEPT_AT_MOST:
+            _kept.popitem(last=False)
+
+
+def _key(url: str, cookies: str) -> str:
+    return hashlib.sha256(f"{url}\0{cookies}".encode()).hexdigest()
+
+
+@contextmanager
+def _place() -> Iterator[None]:
+    """Hold one of the places; wait for it in a line of limited length."""
+    limit = settings.EXTRACT_TIME_LIMIT
+    if not _waiting.acquire(blocking=False):
+        raise Busy(limit)
+    try:
+        if not _places.acquire(timeout=limit):
+            raise Busy(limit)
+        try:
+            yield
+        finally:
+            _places.release()
+    finally:
+        _waiting.release()
+
+
+def _listen(child: Child) -> tuple[messages.Described, str]:
+    deadline = time.monotonic() + settings.EXTRACT_TIME_LIMIT
+    kept_info = ""
+    while True:
+        try:
+            events = child.events(LOOK_EVERY)
+        except messages.BadFrame as error:
+            raise LookUpFailed(Failure(reason=Reason.KILLED, phase=Phase.LOOKUP, detail=str(error))) from None
+        for event in events:
+            if isinstance(event, messages.Described):
+                return event, kept_info
+            if isinstance(event, messages.Failed):
+                raise LookUpFailed(event.failure)
+            if isinstance(event, messages.Kept):
+                kept_info = event.info
+        if child.ended:
+            raise LookUpFailed(Failure(reason=Reason.KILLED, phase=Phase.LOOKUP))
+        if time.monotonic() > deadline:
+            raise LookUpFailed(Failure(reason=Reason.LOOKUP_TIMED_OUT, phase=Phase.LOOKUP))
