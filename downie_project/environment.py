@@ -24,7 +24,11 @@ class Environment(BaseSettings):
     """Every setting that is read from outside. A field's description completes the sentence "It must be …"."""
 
     model_config = SettingsConfigDict(
-        env_prefix="DOWNIE_", env_file=PROJECT_DIR / ".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix="DOWNIE_",
+        env_file=os.environ.get("DOWNIE_ENV_FILE", PROJECT_DIR / ".env"),
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
     data_dir: Path = Field(PROJECT_DIR / "data", description="a folder that this user may write to")

@@ -27,6 +27,13 @@ RENEW_EVERY = 5.0  # seconds, when there is no progress to write
 TIME_LIMITS = {Status.STARTING: 120.0, Status.DOWNLOADING: 60.0, Status.PROCESSING: 3600.0}
 # A result that failed its proof is fetched once more from nothing, not five times: the site's word may be what is wrong
 TRIES_OF = {Reason.INCOMPLETE: 2}
+Step = messages.Found | messages.Progress | messages.Processing | messages.Done
+# What the engine may say in which state, beside that it failed
+IN_TURN: dict[Status, tuple[type[Step], ...]] = {
+    Status.STARTING: (messages.Found,),
+    Status.DOWNLOADING: (messages.Progress, messages.Processing),
+    Status.PROCESSING: (messages.Progress, messages.Done),
+}
 FIRST_DELAY = 2.0  # seconds until the second attempt; doubled each time
 LONGEST_DELAY = 300.0
 
@@ -115,12 +122,13 @@ class Run:
             except messages.BadFrame as error:
                 return self._failure(Reason.KILLED, f"the engine spoke nonsense: {error}")
             for event in events:
-                if isinstance(event, messages.Done):
-                    return event
                 if isinstance(event, messages.Failed):
                     return event.failure
-                if isinstance(event, messages.Found | messages.Progress | messages.Processing):
-                    self._apply(event)
+                if not isinstance(event, IN_TURN[Status(self._task.status)]):
+                    return self._failure(Reason.KILLED, f"the engine spoke out of turn: {type(event).__name__}")
+                if isinstance(event, messages.Done):
+                    return event
+                self._apply(event)
             if ending := self._interruption(child):
                 return ending
 
@@ -203,12 +211,22 @@ class Run:
     def _end(self, ending: Ending) -> None:
         self._renew()  # how far it came is in the row before anything else is
         if isinstance(ending, messages.Done):
-            ending = self._complete(ending) or ending
+            failure = self._complete(ending)
+            if failure is None:
+                return
+            ending = failure
+        if self._task.stop_asked(self._lease):
+            carry_out_stop(self._task, self._lease)
+            return
+        try:
+            self._put_back_or_fail(ending)
+        except LeaseLost:  # somebody asked to stop in this very moment; if not, this says LeaseLost once more
+            carry_out_stop(self._task, self._lease)
+
+    def _put_back_or_fail(self, ending: Failure | Interruption) -> None:
         if isinstance(ending, Failure):
             self._fail(ending)
-        elif ending == Interruption.STOP or (ending == Interruption.SHUTDOWN and self._task.stop_asked(self._lease)):
-            carry_out_stop(self._task, self._lease)
-        elif ending == Interruption.SHUTDOWN:
+        else:
             self._task.hand_back(self._lease)
             live.task_changed(self._task)
 

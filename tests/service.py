@@ -29,6 +29,7 @@ class Service:
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.data),
+            "DOWNIE_ENV_FILE": os.devnull,
             "DOWNIE_DATA_DIR": str(self.data),
             "DOWNIE_ALLOWED_NETWORKS": "127.0.0.0/8",
             **environment,

@@ -10,6 +10,7 @@ for name in [name for name in os.environ if name.startswith("DOWNIE_") or name =
     del os.environ[name]
 _folder = tempfile.mkdtemp(prefix="downie-tests-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+os.environ["DOWNIE_ENV_FILE"] = os.devnull
 os.environ["DOWNIE_DATA_DIR"] = _folder
 os.environ["DOWNIE_ALLOWED_NETWORKS"] = "127.0.0.0/8"
 

@@ -599,6 +599,22 @@ def test_a_request_that_comes_too_late_for_the_end_is_void(verb):
     assert (task.status, task.stop) == ("completed", "")
 
 
+@pytest.mark.parametrize(("asked", "then"), [("pause", "paused"), ("cancel", "cancelled"), ("remove", None)])
+@pytest.mark.parametrize("verb", ["retry_later", "hand_back"])
+def test_what_is_asked_to_stop_does_not_go_back_into_the_queue(verb, asked, then):
+    status, end = VERBS[verb]
+    task = task_in(status)
+    getattr(task, asked)()
+    before = row(task)
+
+    with pytest.raises(LeaseLost):
+        end(task, task.lease)
+
+    assert row(task) == before
+    task.stopped(task.lease)
+    assert (row(task) or {}).get("status") == then
+
+
 def test_with_nothing_asked_a_stop_moves_nothing():
     task = task_in("downloading")
     before = row(task)

@@ -33,7 +33,10 @@ class MoveRefused(Exception):
 
 
 class LeaseLost(Exception):
-    """Another worker holds the task by now, or the row is gone: write nothing more."""
+    """Another worker holds the task by now, or the row is gone: write nothing more.
+
+    Also where a task would go back into the queue although somebody has asked it to stop: `Task.stopped` is its way.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -395,6 +398,8 @@ class Task(models.Model):
     ) -> None:
         """Change the state in one conditional UPDATE: a running row by its lease alone, any other without one."""
         held = Q(lease=lease) if lease else ~Q(status__in=RUNNING)
+        if lease and target == Status.QUEUED:
+            held &= Q(stop=Stop.NONE)  # whoever asked it to stop must not find it in the queue again
         if target not in RUNNING:
             changes |= {"lease": None, "lease_expires_at": None, "stop": Stop.NONE, "speed": 0, "eta": 0}
         if failure:
