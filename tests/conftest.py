@@ -1,9 +1,14 @@
 """What tests share: generated media, an origin that serves them, and the real service."""
 
+import signal
+
 import pytest
 
 from tests.origin import Origin, make_media, media_folder
 from tests.service import Service
+
+# A suite that a shell started in the background ignores SIGINT, and so would the services that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ class Service:
         raise TimeoutError(self.log.read_text())
 
     def kill(self):
-        """The power cut: -9, no last words."""
+        """KILL: no last words."""
         self.process.kill()
         self.process.wait()
 
