@@ -9,7 +9,7 @@ JOBS ?= 2
 SERVE_OPTIONS := $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format lock messages clean
+.PHONY: help install run test check format contract lock messages clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,11 +39,16 @@ check: $(VENV)/.installed-dev ## Format, lint, types, import layers, migrations,
 	$(BIN)/lint-imports
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; export DOWNIE_DATA_DIR="$$folder"; \
 	  $(BIN)/python manage.py makemigrations --check --dry-run; \
-	  $(BIN)/python manage.py check --deploy --fail-level WARNING
+	  $(BIN)/python manage.py check --deploy --fail-level WARNING; \
+	  $(BIN)/python manage.py export_openapi_schema --api downloads.api.api --sorted --indent 1 --output "$$folder/openapi.json"; \
+	  diff -u docs/openapi.json "$$folder/openapi.json" || { echo "The API's document has changed: see the difference, then 'make contract'." >&2; exit 1; }
 
 format: $(VENV)/.installed-dev ## Format the code and mend what can be mended by itself
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+contract: $(VENV)/.installed-dev ## Write the API's document to docs/openapi.json
+	$(BIN)/python manage.py export_openapi_schema --api downloads.api.api --sorted --indent 1 --output docs/openapi.json
 
 lock: ## Pin the dependencies anew, from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock

@@ -12,11 +12,13 @@ django_application = get_asgi_application()
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 from django.urls import path
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Mount, Router
 from starlette.staticfiles import StaticFiles
 
 from downloads.consumers import FeedConsumer
 from downloads.files import FileSender
+from downloads.metrics import counted_sockets
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -28,7 +30,10 @@ static_files = StaticFiles(
 
 application = ProtocolTypeRouter(
     {
-        "http": Router([Mount("/static", static_files), Mount("/", FileSender(cast("ASGIApp", django_application)))]),
-        "websocket": URLRouter([path("api/downloads/ws", FeedConsumer.as_asgi())]),
+        "http": Router(
+            [Mount("/static", ExceptionMiddleware(static_files))],
+            default=FileSender(cast("ASGIApp", django_application)),
+        ),
+        "websocket": URLRouter([path("api/downloads/ws", counted_sockets(FeedConsumer.as_asgi()))]),
     }
 )

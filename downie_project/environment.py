@@ -1,23 +1,36 @@
 """What the environment (and an optional `.env`) says, read strictly: a bad value stops the start with one sentence."""
 
 import os
+import re
 import secrets
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+RATE = r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$"
 
 
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers write it: in lower case, without the port that goes without saying."""
+    parts = urlsplit(text.lower())
+    default_port = {"http": ":80", "https": ":443"}.get(parts.scheme, ":")
+    origin = f"{parts.scheme}://{parts.netloc.removesuffix(default_port)}"
+    is_whole = text.lower() in (origin, f"{origin}{default_port}")
+    if not is_whole or not re.fullmatch(r"(https?|chrome-extension|moz-extension)://[^\s/@*]+", origin):
+        raise ValueError("not an origin")
+    return origin
 
 
 class Environment(BaseSettings):
@@ -39,6 +52,16 @@ class Environment(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="host names separated by commas, such as downloads.example.org"
     )
+    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)] = (
+        Field((), description="origins separated by commas, such as https://app.example.org,http://localhost:3000")
+    )
+    rate_limit: str = Field(
+        "600/minute", pattern=RATE, description="a number per second, minute, hour or day, such as 600/minute"
+    )
+    extract_rate_limit: str = Field(
+        "30/minute", pattern=RATE, description="a number per second, minute, hour or day, such as 30/minute"
+    )
+    max_sockets_per_client: int = Field(50, ge=1, le=100_000, description="a whole number from 1 to 100000")
     max_concurrent_downloads: int = Field(4, ge=1, le=100, description="a whole number from 1 to 100")
     max_concurrent_extracts: int = Field(4, ge=1, le=100, description="a whole number from 1 to 100")
     extract_time_limit: int = Field(60, ge=1, le=600, description="a whole number of seconds from 1 to 600")

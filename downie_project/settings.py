@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
@@ -36,6 +37,7 @@ SCALED = REDIS_URL is not None
 
 SECRET_KEY = secret_key(ENVIRONMENT, DATA_DIR)
 DEBUG = False
+ALLOW_ANONYMOUS = ENVIRONMENT.allow_anonymous
 ALLOWED_HOSTS = [*LOOPBACK_HOSTS, "[::1]", *ENVIRONMENT.allowed_hosts]
 
 INSTALLED_APPS = [
@@ -47,21 +49,28 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "ninja",
+    "corsheaders",
     "csp",
     "downloads",
 ]
 
 MIDDLEWARE = [
+    "downloads.metrics.counted",
     "django.middleware.security.SecurityMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "downloads.api.envelope.envelope",
     "downloads.middleware.known_host",
     "downloads.middleware.same_origin",
     "downloads.middleware.json_errors",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "downloads.middleware.rate_limited",
+    "downloads.middleware.logins_limited",
+    "downloads.middleware.access_checked",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -127,6 +136,20 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     },
 }
+# Which other sites' pages may use the API, with an API key where there are keys: cookies do not count for them.
+CORS_ALLOWED_ORIGINS = ENVIRONMENT.cors_origins
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = (*default_headers, "x-api-key", "idempotency-key", "if-none-match", "range", "if-range")
+CORS_EXPOSE_HEADERS = (
+    "X-Total-Count",
+    "X-Next-Cursor",
+    "ETag",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "Content-Disposition",
+)
+CORS_ALLOW_PRIVATE_NETWORK = True
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
@@ -140,6 +163,11 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W012",  # session cookie for TLS only
     "security.W016",  # CSRF cookie for TLS only
 ]
+
+# How much each client may ask, by its API key or else its address
+RATE_LIMIT = ENVIRONMENT.rate_limit
+EXTRACT_RATE_LIMIT = ENVIRONMENT.extract_rate_limit
+MAX_SOCKETS_PER_CLIENT = ENVIRONMENT.max_sockets_per_client
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 LOGGING = {

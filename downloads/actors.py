@@ -9,7 +9,7 @@ import dramatiq
 from django.conf import settings
 from django.db import connection
 
-from downloads import broker, runner
+from downloads import broker, runner, webhooks
 from downloads.engine.ffmpeg import prepare_toolbox
 from downloads.engine.process import Engine
 
@@ -40,5 +40,16 @@ def run_task(task_id: str) -> None:
         return  # recovery sends it again
     try:
         runner.run_task(task_id, engine=engine(), worker=worker_name(), stopping=stopping)
+    finally:
+        connection.close()
+
+
+@dramatiq.actor(queue_name=broker.WEBHOOKS, broker=broker.webhook_broker)
+def deliver_webhook(delivery_id: str) -> None:
+    """Try to tell an endpoint this once; the row says whether and when there is a next time."""
+    if stopping.is_set():
+        return  # recovery sends it again
+    try:
+        webhooks.deliver(delivery_id)
     finally:
         connection.close()

@@ -7,16 +7,20 @@ import time
 from typing import Any
 
 from channels.db import database_sync_to_async
+from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from downloads import live
+from downloads import access, limits, live
 from downloads.models import Task
-from downloads.origins import handshake_is_ours
 from downloads.schemas import progress_json, task_json
 
 SILENCE = 30.0  # seconds until a heartbeat
 NEWEST_FINISHED = 500  # how many tasks `initial` holds, unless more are unfinished
 REMEMBERED = 10_000  # tasks whose last revision a connection remembers
+ASK_AGAIN = 20.0  # seconds until it is asked again whether the client may listen
+UNAUTHORIZED = 4401  # how a socket is closed whose client may not listen any more
+
+sockets = limits.Sockets()
 
 Json = dict[str, Any]
 
@@ -43,12 +47,21 @@ def changes_since(known: dict[str, int]) -> tuple[list[Task], list[str]]:
 class FeedConsumer(AsyncWebsocketConsumer):
     """One client. News is merged into `_pending` at once; a writer of its own sends as fast as the client takes it."""
 
+    async def __call__(self, scope: Json, receive: Any, send: Any) -> None:  # noqa: ANN401  the ASGI interface
+        """Serve one socket, counted among those of its client from the handshake to the end."""
+        self._address = access.address_of_socket(scope)
+        with sockets.one_more(limits.client_at(self._address)) as self._has_room:
+            await super().__call__(scope, receive, send)
+
     async def connect(self) -> None:
-        """Join the group first, read the database second: nothing falls in between. Foreign pages are refused."""
-        headers = dict(self.scope["headers"])
-        if not handshake_is_ours(headers.get(b"origin"), headers.get(b"host")):
+        """Join the group first, read the database second: nothing falls in between.
+
+        Whoever may not listen, or has too many sockets open already, gets a 403 for the handshake.
+        """
+        caller = await database_sync_to_async(access.admit_socket)(self.scope) if self._has_room else None
+        if caller is None:
             await self.close()
-            return
+            raise StopConsumer
         self._pending: dict[tuple[str, str], Json] = {}
         self._known: dict[str, int] = {}
         self._numbers: dict[str, int] = {}
@@ -56,14 +69,16 @@ class FeedConsumer(AsyncWebsocketConsumer):
         await self.channel_layer.group_add(live.GROUP, self.channel_name)
         await self.accept()
         self._writer = asyncio.create_task(self._write())
+        self._guard = asyncio.create_task(self._watch(caller))
 
     async def disconnect(self, code: int) -> None:  # noqa: ARG002  the consumer interface
         """Leave."""
         if not hasattr(self, "_writer"):
             return
-        self._writer.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._writer
+        for task in (self._guard, self._writer):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         await self.channel_layer.group_discard(live.GROUP, self.channel_name)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -141,6 +156,13 @@ class FeedConsumer(AsyncWebsocketConsumer):
             while self._pending:
                 await self._send(self._pending.pop(next(iter(self._pending))))
             spoke_at = time.monotonic()
+
+    async def _watch(self, caller: access.Caller) -> None:
+        """Close the socket once its client may not listen any more: the key was revoked, the login has ended."""
+        while await database_sync_to_async(access.is_welcome)(caller, self._address):  # noqa: ASYNC110  by whomever
+            await asyncio.sleep(ASK_AGAIN)
+        self._writer.cancel()
+        await self.close(UNAUTHORIZED)
 
     async def _send(self, frame: Json) -> None:
         await self.send(text_data=json.dumps(frame, ensure_ascii=False, separators=(",", ":")))

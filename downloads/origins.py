@@ -1,4 +1,4 @@
-"""Who is asking: our own pages and programs may act, a page of another web site in the user's browser may not."""
+"""Where a request comes from: our own pages and programs may act, a page of another web site may not, unless opened."""
 
 from urllib.parse import urlsplit
 
@@ -12,20 +12,27 @@ OWN_SITES = frozenset({"same-origin", "none"})  # `none`: the user typed the add
 
 def request_is_ours(request: HttpRequest) -> bool:
     """Whether this request may change anything: safe methods always, others unless a foreign page sent them."""
-    if request.method in SAFE_METHODS:
+    origin = request.headers.get("Origin")
+    if request.method in SAFE_METHODS or _is_opened(origin):
         return True
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in OWN_SITES:
         return False
-    return _is_same(request.headers.get("Origin"), request.get_host())
+    return _is_same(origin, request.get_host())
 
 
-def handshake_is_ours(origin: bytes | None, host: bytes | None) -> bool:
+def host_is_ours(host: str | None) -> bool:
+    """Whether we are known under this name; a foreign one that leads here belongs to a hostile page (DNS rebinding)."""
+    domain, _port = split_domain_port(host or "")
+    return validate_host(domain, settings.ALLOWED_HOSTS)
+
+
+def handshake_is_ours(origin: str | None, host: str | None) -> bool:
     """Whether a WebSocket may be opened: programs send no `Origin`, our pages send our own."""
-    name = (host or b"").decode("latin1")
-    domain, _port = split_domain_port(name)
-    return validate_host(domain, settings.ALLOWED_HOSTS) and _is_same(
-        None if origin is None else origin.decode("latin1"), name
-    )
+    return host_is_ours(host) and (_is_opened(origin) or _is_same(origin, host or ""))
+
+
+def _is_opened(origin: str | None) -> bool:
+    return origin in settings.CORS_ALLOWED_ORIGINS
 
 
 def _is_same(origin: str | None, host: str) -> bool:

@@ -5,17 +5,19 @@ At the start of the embedded service, and every second in every process that run
 
 import logging
 import threading
+import time
 
 from django.conf import settings
 from django.db import connection
 
 from downloads import actors, broker, live, runner, storage
-from downloads.models import LeaseLost, Task
+from downloads.models import LeaseLost, Task, WebhookDelivery
 from downloads.states import Status
 
 SWEEP_EVERY = 1.0  # seconds
 # Messages are sent for this many ready tasks at most in one sweep; the next one goes on.
 SEND_AT_ONCE = 100
+FORGET_EVERY = 3600.0  # seconds
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ def sweep() -> None:
     for task in Task.objects.seize(actors.worker_name()):
         _mend(task)
     send_again()
+    send_webhooks()
 
 
 def send_again() -> None:
@@ -44,6 +47,20 @@ def send_again() -> None:
         logger.debug("%d messages for more tasks than that", waiting)
         for task_id in ready.values_list("pk", flat=True)[:SEND_AT_ONCE]:
             actors.run_task.send(task_id)
+
+
+def send_webhooks() -> None:
+    """Send for every delivery that is due: the new ones, those to be tried again, those whose worker died."""
+    due = WebhookDelivery.objects.due().order_by("due_at")
+    ids = list(due.values_list("pk", flat=True)[:SEND_AT_ONCE])
+    if len(ids) > broker.waiting_messages(broker.WEBHOOKS):
+        for delivery_id in ids:
+            actors.deliver_webhook.send(delivery_id)
+
+
+def forget() -> None:
+    """Remove what is too old to be of use."""
+    WebhookDelivery.objects.outdated().delete()
 
 
 def empty_leftover_folders() -> None:
@@ -81,9 +98,13 @@ class Sweeper(threading.Thread):
 
     def run(self) -> None:
         """Sweep every second; an error in one sweep is logged and the next one tries again."""
+        forget_at = 0.0
         while not self._stopped.wait(SWEEP_EVERY):
             try:
                 sweep()
+                if time.monotonic() >= forget_at:
+                    forget_at = time.monotonic() + FORGET_EVERY
+                    forget()
             except Exception:
                 logger.exception("The sweep failed; the next one tries again")
                 connection.close()

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from downloads import live, lookups, storage
+from downloads import live, lookups, metrics, storage
 from downloads.engine import messages
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.filenames import library_name
@@ -74,7 +74,8 @@ class Run:
         self._engine = engine
         self._stopping = stopping
         self._bytes_before = task.downloaded_bytes
-        self._renewed_at = self._news_at = time.monotonic()
+        self._renewed_at = self._news_at = self._claimed_at = time.monotonic()
+        self._heard = False
         self._looked_at = 0.0
 
     def to_the_end(self) -> None:
@@ -121,6 +122,9 @@ class Run:
                 events = child.events(LOOK_EVERY)
             except messages.BadFrame as error:
                 return self._failure(Reason.KILLED, f"the engine spoke nonsense: {error}")
+            if events and not self._heard:
+                self._heard = True
+                metrics.engine_start.observe(time.monotonic() - self._claimed_at)
             for event in events:
                 if isinstance(event, messages.Failed):
                     return event.failure

@@ -2,18 +2,31 @@
 
 Daphne itself writes without waiting, so that whatever a slow client has not read yet piles up in memory. Twisted tells
 a connection's producer to pause when more than 64 KiB lie there, and to resume when they are gone; `Gate` listens.
+
+And made strict: Daphne keeps a body of any length in a file before an application hears of the request, and one that is
+sent in chunks may have no end. Here a body that is too large is answered at once, and what comes of it thrown away.
 """
 
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from io import BytesIO
+from typing import IO, Any
 
+from daphne import http_protocol
 from daphne.http_protocol import WebRequest
 from daphne.server import Server
+from django.conf import settings
+from twisted.internet import reactor as twisted_reactor
 from twisted.internet.interfaces import IPushProducer
 from twisted.web import http
 from zope.interface import implementer
+
+from downloads.api.errors import error_response
+
+reactor: Any = twisted_reactor  # its types do not say that a time may be a float
+
+LINGER = 5.0  # seconds that a client with too large a body has to read why it was refused
 
 # Twisted has no words for 422 and 429.
 http.RESPONSES.update({status: status.phrase.encode() for status in HTTPStatus if status not in http.RESPONSES})
@@ -43,6 +56,48 @@ class Gate:
     async def passed(self) -> None:
         """Wait until it is open."""
         await self._open.wait()
+
+
+class StrictRequest(WebRequest):
+    """A request whose body has a limit."""
+
+    content: IO[bytes]
+    _received = 0
+    _is_refused = False
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802  Twisted's name
+        """Take the length that the client says, None if it sends chunks."""
+        super().gotLength(length)
+        if length is not None and length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            self._refuse()
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+        """Take another piece of the body."""
+        self._received += len(data)
+        if not self._is_refused and self._received > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            self._refuse()
+        if not self._is_refused:
+            super().handleContentChunk(data)
+
+    def process(self) -> Any:  # noqa: ANN401
+        """Answer; one that was refused has its answer already, and this is the end of its body."""
+        return self.channel.loseConnection() if self._is_refused else super().process()
+
+    def _refuse(self) -> None:
+        """Answer at once and keep nothing. Most clients read no answer before all is sent, so that has some time."""
+        self._is_refused = True
+        self.content.close()
+        self.content = BytesIO()
+        body = error_response("VALIDATION_ERROR", "The body is too large.", status=413).content
+        head = (
+            "HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        self.channel.transport.write(head.encode() + body)
+        reactor.callLater(LINGER, self.channel.transport.abortConnection)
+
+
+http_protocol.WebRequest = StrictRequest  # Daphne's factory takes the class from there
 
 
 class PatientServer(Server):

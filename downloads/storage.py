@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from django.conf import settings
@@ -34,8 +34,19 @@ def work_folder(task_id: str) -> Path:
 
 def discard(task_id: str) -> bool:
     """Throw away what a task has on disk beside its finished file; False when a process still holds the folder."""
-    for draft in settings.LIBRARY_DIR.glob(f".{task_id}-*.part"):
-        draft.unlink(missing_ok=True)
+    return discard_all([task_id])
+
+
+def discard_all(task_ids: Collection[str]) -> bool:
+    """Do that for many, with one look into the library; False when a process still holds one of the folders."""
+    for draft in settings.LIBRARY_DIR.glob(".*-*.part"):
+        if draft.name[1:].partition("-")[0] in task_ids:
+            draft.unlink(missing_ok=True)
+    are_free = [_discard_folder(task_id) for task_id in task_ids]
+    return all(are_free)
+
+
+def _discard_folder(task_id: str) -> bool:
     folder = work_folder(task_id)
     if not folder.exists():
         return True

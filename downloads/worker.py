@@ -7,6 +7,9 @@ from downloads import actors, broker
 from downloads.recovery import Sweeper
 
 STOP_LIMIT = 10_000  # milliseconds; a child is stopped within 1 s
+WAKE_EVERY = 250  # milliseconds; how soon an idle thread sees that it shall end
+WEBHOOK_THREADS = 4
+WEBHOOK_STOP_LIMIT = 1_000  # milliseconds; what is cut off then is sent again
 
 
 class Worker:
@@ -15,7 +18,10 @@ class Worker:
     def __init__(self) -> None:
         """Make it; `start` starts it."""
         self._threads = dramatiq.Worker(
-            broker.broker, queues={broker.QUEUE}, worker_threads=settings.MAX_CONCURRENT_DOWNLOADS
+            broker.broker, worker_timeout=WAKE_EVERY, worker_threads=settings.MAX_CONCURRENT_DOWNLOADS
+        )
+        self._webhooks = dramatiq.Worker(
+            broker.webhook_broker, worker_timeout=WAKE_EVERY, worker_threads=WEBHOOK_THREADS
         )
         self._sweeper = Sweeper()
 
@@ -28,6 +34,7 @@ class Worker:
         """
         actors.engine().warm_up()
         self._threads.start()
+        self._webhooks.start()
         self._sweeper.start()
 
     def stop(self) -> None:
@@ -35,4 +42,5 @@ class Worker:
         actors.stopping.set()
         self._sweeper.stop()
         self._threads.stop(timeout=STOP_LIMIT)
+        self._webhooks.stop(timeout=WEBHOOK_STOP_LIMIT)
         actors.engine().close()

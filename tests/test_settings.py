@@ -80,6 +80,11 @@ def the_only_line(run):
         ("DOWNIE_ALLOWED_NETWORKS", "192.168.1.7/24", "192.168.1.0/24"),
         ("DOWNIE_LOG_LEVEL", "loud", "DEBUG, INFO, WARNING, ERROR"),
         ("DOWNIE_ALLOW_ANONYMOUS", "perhaps", "true or false"),
+        ("DOWNIE_CORS_ORIGINS", "*", "https://app.example.org"),
+        ("DOWNIE_RATE_LIMIT", "many", "600/minute"),
+        ("DOWNIE_RATE_LIMIT", "0/minute", "600/minute"),
+        ("DOWNIE_EXTRACT_RATE_LIMIT", "30/fortnight", "30/minute"),
+        ("DOWNIE_MAX_SOCKETS_PER_CLIENT", "0", "a whole number from 1 to 100000"),
     ],
 )
 def test_a_bad_value_is_shown_with_its_cure(complaint, name, value, cure):

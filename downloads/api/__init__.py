@@ -3,11 +3,11 @@
 from csp.constants import SELF, UNSAFE_INLINE
 from csp.decorators import csp_update
 from django.http import HttpRequest, HttpResponse
-from ninja import NinjaAPI
 from ninja.openapi.docs import Redoc
 
 from downie_project.version import VERSION
-from downloads.api import extract, service, tasks
+from downloads.api import batches, extract, health, keys, service, tasks, webhooks
+from downloads.api.envelope import EnvelopedApi
 from downloads.api.errors import handle_errors
 from downloads.api.parsing import JsonParser
 
@@ -16,7 +16,7 @@ for_documentation = csp_update(
     {"script-src": [UNSAFE_INLINE], "style-src": [UNSAFE_INLINE], "worker-src": [SELF, "blob:"]}
 )
 
-api = NinjaAPI(
+api = EnvelopedApi(
     title="Downie Enhanced",
     version=VERSION,
     description="Paste a link, get a finished file: add downloads, follow them, fetch what came of them.",
@@ -29,6 +29,10 @@ api = NinjaAPI(
 api.add_router("", service.router)
 api.add_router("", extract.router)
 api.add_router("", tasks.router)
+api.add_router("", batches.router)
+api.add_router("", keys.router)
+api.add_router("", health.router)
+api.add_router("", webhooks.router)
 handle_errors(api)
 
 

@@ -1,5 +1,6 @@
 """Errors as the API says them: `detail` for people, `error_code` for programs, `timestamp`."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,10 +16,20 @@ STATUSES = {
     "UNSUPPORTED_SITE": 400,
     "TASK_NOT_FOUND": 404,
     "FILE_NOT_FOUND": 404,
+    "WEBHOOK_NOT_FOUND": 404,
+    "DELIVERY_NOT_FOUND": 404,
     "TASK_ALREADY_RUNNING": 409,
     "TASK_ALREADY_COMPLETED": 409,
     "TASK_NOT_ACTIVE": 409,
     "TASK_NOT_COMPLETED": 409,
+    "TASK_NOT_PAUSABLE": 409,
+    "TASK_NOT_PAUSED": 409,
+    "TASK_NOT_RETRYABLE": 409,
+    "TASK_NOT_EDITABLE": 409,
+    "TASK_NOT_LIVE": 409,
+    "IDEMPOTENCY_KEY_REUSED": 409,
+    "WEBHOOK_INACTIVE": 409,
+    "TOO_MANY_WEBHOOKS": 409,
     "VALIDATION_ERROR": 422,
     "RATE_LIMITED": 429,
     "EXTRACTION_FAILED": 500,
@@ -54,9 +65,7 @@ def handle_errors(api: NinjaAPI) -> None:
     @api.exception_handler(ValidationError)
     def invalid(_request: HttpRequest, error: ValidationError) -> HttpResponse:
         fields = [_field(item) for item in error.errors]
-        first = fields[0]
-        detail = f"{first['field']}: {first['message']}." if first["field"] else f"{first['message']}."
-        return error_response("VALIDATION_ERROR", detail, status=422, errors=fields)
+        return error_response("VALIDATION_ERROR", sentence_of(error.errors[0]), status=422, errors=fields)
 
     @api.exception_handler(HttpError)
     def unreadable(_request: HttpRequest, error: HttpError) -> HttpResponse:
@@ -65,7 +74,13 @@ def handle_errors(api: NinjaAPI) -> None:
         return error_response("VALIDATION_ERROR", str(error.__cause__), status=422, errors=[])
 
 
-def _field(item: dict[str, Any]) -> dict[str, str]:
+def sentence_of(item: Mapping[str, Any]) -> str:
+    """What pydantic says about one wrong field, as a sentence."""
+    wrong = _field(item)
+    return f"{wrong['field']}: {wrong['message']}." if wrong["field"] else f"{wrong['message']}."
+
+
+def _field(item: Mapping[str, Any]) -> dict[str, str]:
     """One wrong field; what was sent is not repeated, since it may be a cookie."""
     place = [str(part) for part in item["loc"] if part not in ("body", "query", "path", "payload")]
     message = str(item["msg"]).removeprefix("Value error, ").rstrip(".")

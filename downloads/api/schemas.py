@@ -1,12 +1,14 @@
 """The shapes of requests and answers, with the examples of the specification."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from ninja import Field, Schema
-from pydantic import ConfigDict
+from pydantic import ConfigDict, StrictBool
 
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.models import ID_LENGTH
+from downloads.models.webhook import DeliveryStatus, Event
+from downloads.operations import IfExists
 from downloads.states import Status, Stop
 
 TASK_ID = "abc123def456"
@@ -33,14 +35,33 @@ class TaskIn(Schema):
     post_processing: PostProcessing = PostProcessing.NONE
     cookies: Annotated[Text, Field(description="A Cookie header, a cookies.txt, or a browser extension's JSON.")] = ""
     custom_filename: Annotated[str, Field(max_length=1000, description="A name, not a path.")] = ""
+    auto_start: Annotated[bool, Field(description="Start it at once.")] = False
+    if_exists: Annotated[
+        IfExists,
+        Field(
+            description="With `return`, a task of the same link, quality and processing that is waiting or running "
+            "is the answer, with the status `exists`."
+        ),
+    ] = IfExists.NEW
+
+
+class TaskPatch(Schema):
+    """What to change; what is left out or null stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"quality": "1080p", "custom_filename": "holiday.mp4"}})
+
+    quality: Quality | None = None
+    post_processing: PostProcessing | None = None
+    cookies: Annotated[Text | None, Field(description="Empty: forget them.")] = None
+    custom_filename: Annotated[str | None, Field(max_length=1000, description="Empty: name it by its title.")] = None
 
 
 class Created(Schema):
-    """A task was made."""
+    """A task was made, or is there already."""
 
     task_id: str = Field(examples=[TASK_ID], min_length=ID_LENGTH, max_length=ID_LENGTH)
     message: str = "Download task created successfully"
-    status: str = "created"
+    status: Literal["created", "exists"] = "created"
 
 
 class Acknowledged(Schema):
@@ -48,6 +69,72 @@ class Acknowledged(Schema):
 
     message: str = Field(examples=["Download started"])
     task_id: str = Field(examples=[TASK_ID])
+
+
+class CleanedUp(Schema):
+    """Finished tasks were removed."""
+
+    message: str = Field(examples=["Cleaned up tasks older than 24 hours"])
+    removed: int = Field(description="How many tasks that were.", examples=[3])
+
+
+class ItemCreated(Schema):
+    """An item of the batch became a task, or is one already."""
+
+    task_id: str = Field(examples=[TASK_ID], min_length=ID_LENGTH, max_length=ID_LENGTH)
+    url: str
+    status: Literal["created", "exists"]
+
+
+class ItemRefused(Schema):
+    """An item of the batch that became no task; the others did."""
+
+    url: str = Field(description="As it was sent; empty if it was no text.")
+    status: Literal["error"]
+    error: str
+    error_code: str = Field(examples=["INVALID_URL"])
+
+
+class BatchCreated(Schema):
+    """What became of each item, in order."""
+
+    results: list[ItemCreated | ItemRefused]
+
+
+class TaskDone(Schema):
+    """It was done to this task; `stopping` means that it will be as soon as no process of it is left."""
+
+    task_id: str = Field(examples=[TASK_ID])
+    status: Literal["started", "paused", "resumed", "cancelled", "deleted", "stopping"]
+
+
+class TaskRefused(Schema):
+    """It could not be done to this task."""
+
+    task_id: str = Field(examples=[TASK_ID])
+    status: Literal["error"]
+    error: str
+    error_code: str = Field(examples=["TASK_NOT_FOUND"])
+
+
+class BatchDone(Schema):
+    """What became of each task, in order; an id that was sent twice is answered once."""
+
+    results: list[TaskDone | TaskRefused]
+
+
+class DownloadStats(Schema):
+    """All tasks in figures."""
+
+    total_tasks: int
+    active_tasks: int = Field(description="Starting, downloading or processing.")
+    completed_tasks: int
+    failed_tasks: int
+    pending_tasks: int = Field(description="Pending or queued.")
+    total_downloaded_bytes: int
+    current_speed: int = Field(description="Bytes a second, of all that run.")
+    cancelled_tasks: int
+    paused_tasks: int
 
 
 class TaskOut(Schema):
@@ -113,6 +200,110 @@ class Stats(Schema):
     active_downloads: int
     total_downloads: int
     supported_sites: int
+
+
+class Ticket(Schema):
+    """Opens the feed once."""
+
+    ticket: str
+    expires_in: int = Field(examples=[30], description="Seconds.")
+
+
+class CheckOut(Schema):
+    """What a check found, in one sentence."""
+
+    status: Literal["ok", "warning", "failed"]
+    detail: str = Field(examples=["A file can be written there."])
+    seconds: float = Field(description="How long it took.")
+    version: str | None
+    free_bytes: int | None
+    age_days: int | None
+
+
+class Readiness(Schema):
+    """Whether everything that downloads need works: `degraded` with a warning, `not_ready` where something failed."""
+
+    status: Literal["ready", "degraded", "not_ready"]
+    checks: dict[str, CheckOut] = Field(
+        description="database, broker, channel_layer, library, work_folder, ffmpeg, ffprobe, javascript, yt_dlp and "
+        "engine."
+    )
+
+
+WEBHOOK_ID = "0a1b2c3d4e5f"
+WebhookUrl = Annotated[
+    str,
+    Field(
+        min_length=1, max_length=8192, description="Where to send to.", examples=["https://example.com/hooks/downie"]
+    ),
+]
+WebhookEvents = Annotated[
+    list[Event], Field(min_length=1, max_length=20, description="What to tell.", examples=[["task.completed"]])
+]
+Description = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$", examples=["Tells the media server"])]
+
+
+class WebhookIn(Schema):
+    """Who wants to be told, and of what."""
+
+    url: WebhookUrl
+    events: WebhookEvents = list(Event)
+    description: Description = ""
+    active: StrictBool = True
+
+
+class WebhookPatch(Schema):
+    """What is to be changed; what is left out stays."""
+
+    url: WebhookUrl = Field(default_factory=str)
+    events: WebhookEvents = Field(default_factory=list)
+    description: Description = Field(default_factory=str)
+    active: StrictBool = Field(default_factory=bool)
+
+
+class WebhookOut(Schema):
+    """A webhook, without its secret."""
+
+    id: str = Field(examples=[WEBHOOK_ID])
+    url: str = Field(examples=["https://example.com/hooks/downie"])
+    events: list[Event]
+    active: bool
+    description: str
+    disabled_because: str = Field(description="Why the service switched it off: it answered 410.")
+    created_at: float
+
+
+class WebhookCreated(WebhookOut):
+    """A new webhook with its secret, which is shown this once."""
+
+    secret: str = Field(
+        examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="],
+        description="Verifies messages, as in the Standard Webhooks specification.",
+    )
+
+
+class Deleted(Schema):
+    """It is gone."""
+
+    message: str = "Webhook deleted"
+    webhook_id: str = Field(examples=[WEBHOOK_ID])
+
+
+class DeliveryOut(Schema):
+    """One message to one webhook, and what came of it. Times in seconds since 1970."""
+
+    id: str = Field(examples=["msg_0a1b2c3d4e5f6a7b8c9d0e1f"], description="The header `webhook-id`.")
+    event: str = Field(examples=["task.completed"])
+    task_id: str = Field(examples=[TASK_ID], description="Empty for a test.")
+    status: DeliveryStatus
+    attempts: int
+    next_attempt_at: float | None
+    created_at: float
+    ended_at: float | None
+    last_code: int = Field(examples=[200], description="HTTP status of the last answer, 0 where there was none.")
+    last_error: str
+    last_answer: str = Field(description="The first 1,024 bytes of the last answer.")
+    last_duration: float = Field(description="Seconds.")
 
 
 class FieldError(Schema):

@@ -1,14 +1,28 @@
 """Tasks, one at a time and in lists: parse, guard, one verb, one shape."""
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
+from ninja.decorators import decorate_view
 
 from downloads import files, operations
-from downloads.api.schemas import Acknowledged, Created, Error, InvalidInput, TaskIn, TaskOut
+from downloads.api.idempotency import IdempotencyKey, once
+from downloads.api.lists import ListQuery, with_etag
+from downloads.api.schemas import (
+    Acknowledged,
+    CleanedUp,
+    Created,
+    DownloadStats,
+    Error,
+    InvalidInput,
+    TaskIn,
+    TaskOut,
+    TaskPatch,
+)
 from downloads.models import Task
-from downloads.operations import Refused
+from downloads.operations import Refused, Wish
 from downloads.schemas import task_json
 from downloads.states import Status
 
@@ -16,74 +30,202 @@ router = Router(tags=["Tasks"])
 
 Json = dict[str, Any]
 
-Limit = Annotated[int, Query(ge=1, le=500, description="How many tasks at most.")]
-Offset = Annotated[int, Query(ge=0, le=2**31, description="How many of the newest to pass over.")]
-Statuses = Annotated[str, Query(description="One status, or several with commas.")]
+Hours = Annotated[int, Query(ge=0, le=1_000_000, description="How long ago a task must have finished.")]
+DeleteFile = Annotated[bool, Query(description="Whether the finished file goes as well.")]
+DeleteFiles = Annotated[bool, Query(description="Whether the files of completed tasks go as well.")]
+
+ETAG = {"ETag": {"description": "Send it back as `If-None-Match`.", "schema": {"type": "string"}}}
+LIST_HEADERS = ETAG | {
+    "X-Total-Count": {"description": "How many tasks match, on all pages.", "schema": {"type": "integer"}},
+    "X-Next-Cursor": {
+        "description": "The `cursor` of the next page; absent on the last.",
+        "schema": {"type": "string"},
+    },
+}
 
 
-def _statuses(text: str) -> list[Status]:
-    try:
-        return [Status(name) for name in text.split(",") if name]
-    except ValueError:
-        sentence = f"A status in the filter is not known; there are {', '.join(Status)}."
-        raise Refused("VALIDATION_ERROR", sentence, "status") from None
+@router.post(
+    "/downloads/add",
+    response={200: Created, 400: Error, 409: Error, 422: InvalidInput},
+    operation_id="add",
+    summary="Add a task",
+)
+def add(request: HttpRequest, response: HttpResponse, payload: TaskIn, idempotency_key: IdempotencyKey = None) -> Json:
+    """Add a task. It waits for its start, unless `auto_start` says otherwise."""
+    return once(request, response, idempotency_key, lambda: _add(Wish(**payload.dict())))
 
 
-@router.post("/downloads/add", response={200: Created, 400: Error, 422: InvalidInput})
-def add(request: HttpRequest, payload: TaskIn) -> Json:
-    """Add a task. It waits for its start; nothing is fetched yet."""
-    return {"task_id": operations.add(**payload.dict()).id}
+def _add(wish: Wish) -> Json:
+    added = operations.add_wish(wish)
+    if added.is_new:
+        return {"task_id": added.task.pk}
+    message = "This link is waiting or being downloaded already"
+    return {"task_id": added.task.pk, "message": message, "status": "exists"}
 
 
-@router.post("/downloads/start/{task_id}", response={200: Acknowledged, 404: Error, 409: Error})
+@router.post(
+    "/downloads/start/{task_id}",
+    response={200: Acknowledged, 404: Error, 409: Error},
+    operation_id="start",
+    summary="Start a task",
+)
 def start(request: HttpRequest, task_id: str) -> Json:
     """Start a task, or start it again: a paused or failed one goes on from its bytes."""
     operations.start(task_id)
     return {"message": "Download started", "task_id": task_id}
 
 
-@router.post("/downloads/cancel/{task_id}", response={200: Acknowledged, 404: Error, 409: Error})
+@router.post(
+    "/downloads/pause/{task_id}",
+    response={200: Acknowledged, 404: Error, 409: Error},
+    operation_id="pause",
+    summary="Pause a task",
+)
+def pause(request: HttpRequest, task_id: str) -> Json:
+    """Pause a task and keep its bytes; answers when no process of it is left, or after 3 s."""
+    operations.pause(task_id)
+    return {"message": "Download paused", "task_id": task_id}
+
+
+@router.post(
+    "/downloads/resume/{task_id}",
+    response={200: Acknowledged, 404: Error, 409: Error},
+    operation_id="resume",
+    summary="Resume a paused task",
+)
+def resume(request: HttpRequest, task_id: str) -> Json:
+    """Let a paused task go on from its bytes."""
+    operations.resume(task_id)
+    return {"message": "Download resumed", "task_id": task_id}
+
+
+@router.post(
+    "/downloads/retry/{task_id}",
+    response={200: Acknowledged, 404: Error, 409: Error},
+    operation_id="retry",
+    summary="Retry a failed or cancelled task",
+)
+def retry(request: HttpRequest, task_id: str) -> Json:
+    """Try once more: a failed task goes on from its bytes, a cancelled one from nothing."""
+    operations.retry(task_id)
+    return {"message": "Download retried", "task_id": task_id}
+
+
+@router.post(
+    "/downloads/cancel/{task_id}",
+    response={200: Acknowledged, 404: Error, 409: Error},
+    operation_id="cancel",
+    summary="Cancel a task",
+)
 def cancel(request: HttpRequest, task_id: str) -> Json:
     """Cancel a task; answers when no process of it is left, or after 3 s."""
     operations.cancel(task_id)
     return {"message": "Download cancelled", "task_id": task_id}
 
 
-@router.get("/downloads/tasks", response={200: list[TaskOut], 422: InvalidInput})
-def tasks(
-    request: HttpRequest, response: HttpResponse, limit: Limit = 50, offset: Offset = 0, status: Statuses = ""
-) -> list[Json]:
-    """List tasks, newest first; `X-Total-Count` says how many there are in all."""
-    found = Task.objects.newest_first()
-    if wanted := _statuses(status):
-        found = found.filter(status__in=wanted)
-    response.headers["X-Total-Count"] = str(found.count())
-    return [task_json(task) for task in found[offset : offset + limit]]
+@router.post(
+    "/downloads/finish/{task_id}",
+    response={200: Acknowledged, 404: Error, 409: Error},
+    operation_id="finish",
+    summary="End the recording of a live stream",
+)
+def finish(request: HttpRequest, task_id: str) -> Json:
+    """End the recording of a live stream and keep what there is; any other task is refused."""
+    operations.finish(task_id)
+    return {"message": "Recording finished", "task_id": task_id}
 
 
-@router.get("/downloads/tasks/active", response=list[TaskOut])
+@router.get(
+    "/downloads/tasks",
+    response={200: list[TaskOut], 304: None, 422: InvalidInput},
+    operation_id="list_tasks",
+    summary="List tasks",
+    openapi_extra={"responses": {200: {"headers": LIST_HEADERS}, 304: {"headers": LIST_HEADERS}}},
+)
+@decorate_view(with_etag)
+def tasks(request: HttpRequest, response: HttpResponse, query: Query[ListQuery]) -> list[Json]:
+    """List tasks, newest first unless asked otherwise; `X-Total-Count` says how many there are in all."""
+    found, total, cursor = query.page()
+    response.headers["X-Total-Count"] = str(total)
+    if cursor:
+        response.headers["X-Next-Cursor"] = cursor
+    return [task_json(task) for task in found]
+
+
+@router.get(
+    "/downloads/tasks/active",
+    response=list[TaskOut],
+    operation_id="list_active_tasks",
+    summary="List active tasks",
+)
 def active_tasks(request: HttpRequest) -> list[Json]:
     """List the tasks that a worker holds: starting, downloading, processing."""
     return [task_json(task) for task in Task.objects.running().newest_first()]
 
 
-@router.get("/downloads/tasks/{task_id}", response={200: TaskOut, 404: Error})
+@router.get(
+    "/downloads/tasks/{task_id}",
+    response={200: TaskOut, 304: None, 404: Error},
+    operation_id="get_task",
+    summary="Show a task",
+    openapi_extra={"responses": {200: {"headers": ETAG}, 304: {"headers": ETAG}}},
+)
+@decorate_view(with_etag)
 def task(request: HttpRequest, task_id: str) -> Json:
     """Show one task."""
     return task_json(operations.find(task_id))
 
 
-@router.delete("/downloads/tasks/{task_id}", response={200: Acknowledged, 404: Error, 422: InvalidInput})
-def delete(request: HttpRequest, task_id: str, delete_file: bool = False) -> Json:  # noqa: FBT001, FBT002  a query parameter
+@router.patch(
+    "/downloads/tasks/{task_id}",
+    response={200: TaskOut, 404: Error, 409: Error, 422: InvalidInput},
+    operation_id="change_task",
+    summary="Change a task",
+)
+def change(request: HttpRequest, task_id: str, payload: TaskPatch) -> Json:
+    """Change what was asked for while the task is pending, paused, failed or cancelled.
+
+    Another quality or processing throws away the bytes that are there, since they belong to another format.
+    """
+    return task_json(operations.change(task_id, **payload.dict(exclude_none=True)))
+
+
+@router.delete(
+    "/downloads/tasks/{task_id}",
+    response={200: Acknowledged, 404: Error, 422: InvalidInput},
+    operation_id="delete_task",
+    summary="Delete a task",
+)
+def delete(request: HttpRequest, task_id: str, delete_file: DeleteFile = False) -> Json:  # noqa: FBT002  a query parameter
     """Delete a task, stopping it first. Its finished file stays unless `delete_file=true`."""
     operations.delete(task_id, delete_file=delete_file)
     return {"message": "Task deleted", "task_id": task_id}
+
+
+@router.get("/downloads/stats", response=DownloadStats, operation_id="get_stats", summary="Count all tasks")
+def stats(request: HttpRequest) -> Json:
+    """Count tasks by what becomes of them, and sum up bytes and speed."""
+    return operations.stats()
+
+
+@router.post(
+    "/downloads/cleanup",
+    response={200: CleanedUp, 422: InvalidInput},
+    operation_id="cleanup",
+    summary="Remove old finished tasks",
+)
+def cleanup(request: HttpRequest, max_age_hours: Hours = 24, delete_files: DeleteFiles = False) -> Json:  # noqa: FBT002  a query parameter
+    """Remove tasks that were completed, failed or cancelled longer ago than that. Files of completed ones stay."""
+    removed = operations.cleanup(timedelta(hours=max_age_hours), delete_files=delete_files)
+    return {"message": f"Cleaned up tasks older than {max_age_hours} hours", "removed": removed}
 
 
 @router.api_operation(
     ["GET", "HEAD"],
     "/downloads/tasks/{task_id}/file",
     response={404: Error, 409: Error, 500: Error},
+    operation_id="get_file",
+    summary="Fetch the finished file",
     openapi_extra={
         "responses": {
             200: {

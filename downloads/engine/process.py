@@ -156,7 +156,7 @@ class Engine:
             self._server = None
 
     def _ready_server(self) -> "_Server":
-        if self._server and time.monotonic() - self._server.started_at > FORK_SERVER_AGE:
+        if self._server and (self._server.ended or time.monotonic() - self._server.started_at > FORK_SERVER_AGE):
             self._let_go()
         if not self._server:
             self._server = _Server(self._environment())
@@ -200,6 +200,11 @@ class _Server:
             self._process.kill()
             self._process.wait()
             raise EngineUnavailable("the download engine does not start; the log says more")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._process.poll() is not None
 
     def fork(self, connection: socket.socket) -> int:
         """A child that talks over this connection; its process id.

@@ -1,9 +1,13 @@
 """What the database keeps."""
 
+from downloads.models.api_key import ApiKey, FeedTicket, Scope
+from downloads.models.idempotency import AnsweredRequest, KeyReused
 from downloads.models.task import (
+    CLEAN_SLATE,
     ID_LENGTH,
     LEASE,
     MAX_FAILURES,
+    STARTABLE,
     Attempt,
     Facts,
     LeaseLost,
@@ -12,16 +16,28 @@ from downloads.models.task import (
     TaskQuerySet,
     new_task_id,
 )
+from downloads.models.webhook import Event, Result, WebhookDelivery, WebhookEndpoint
 
 __all__ = [
+    "CLEAN_SLATE",
     "ID_LENGTH",
     "LEASE",
     "MAX_FAILURES",
+    "STARTABLE",
+    "AnsweredRequest",
+    "ApiKey",
     "Attempt",
+    "Event",
     "Facts",
+    "FeedTicket",
+    "KeyReused",
     "LeaseLost",
     "MoveRefused",
+    "Result",
+    "Scope",
     "Task",
     "TaskQuerySet",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "new_task_id",
 ]

@@ -1,8 +1,12 @@
 """The task, its attempts, and every verb that changes them. The row is the truth; all else is made from it."""
 
+import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from typing import Any, Self
 from uuid import UUID, uuid4
 
@@ -14,13 +18,32 @@ from django.utils.translation import gettext_lazy as _
 
 from downloads.engine.errors import Failure
 from downloads.engine.formats import PostProcessing, Quality
-from downloads.states import FINISHED, PAUSABLE, RUNNING, UNFINISHED, Outcome, Status, Stop, sources
+from downloads.models.webhook import WebhookDelivery
+from downloads.states import FINISHED, PAUSABLE, RUNNING, UNFINISHED, WAITING, Outcome, Status, Stop, sources
 
 # The runner renews with every write of progress, at least every 5 s; six missed ones in a row and the worker is dead.
 LEASE = timedelta(seconds=30)
 # Retryable failures in a row, without a new byte between them, until the task fails for good.
 MAX_FAILURES = 5
 ID_LENGTH = 12
+# From where somebody may start a task. As long as it is there, what was asked for may still be changed.
+STARTABLE = sources(Status.QUEUED) - RUNNING
+# What a task begins anew with when somebody queues it
+CLEAN_SLATE: dict[str, Any] = {
+    "failures": 0,
+    "available_at": None,
+    "finished_at": None,
+    "error_code": "",
+    "error_reason": "",
+    "error_message": "",
+    "error_detail": "",
+}
+# Which requests to stop a stronger one replaces
+WEAKER = {
+    Stop.PAUSE: [Stop.NONE],
+    Stop.CANCEL: [Stop.NONE, Stop.PAUSE],
+    Stop.DELETE: [Stop.NONE, Stop.PAUSE, Stop.CANCEL],
+}
 
 
 class MoveRefused(Exception):
@@ -56,6 +79,11 @@ def new_task_id() -> str:
     return secrets.token_hex(ID_LENGTH // 2)
 
 
+def _on_entering(status: Status) -> dict[str, Any]:
+    """The columns that every move into this state writes."""
+    return {"queued_at": Now()} if status == Status.QUEUED else {}
+
+
 class TaskQuerySet(models.QuerySet["Task"]):
     """The sets of tasks that the rest speaks of."""
 
@@ -78,6 +106,22 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def abandoned(self) -> Self:
         """Running by the row, but their worker let the lease run out."""
         return self.running().filter(lease_expires_at__lt=Now())
+
+    def under_way(self) -> Self:
+        """Waiting or running, and not about to be stopped."""
+        return self.filter(status__in=WAITING | RUNNING, stop=Stop.NONE)
+
+    def older_than(self, age: timedelta) -> Self:
+        """Finished longer ago than this, by the database's clock."""
+        return self.finished().filter(finished_at__lt=Now() - age)
+
+    def matching(self, text: str) -> Self:
+        """Title, link or uploader hold this text, whatever its case; nothing in it is a wild card."""
+        # SQLite's LIKE knows the case of ASCII alone; regular expressions know every script's, but are slow there.
+        has_case = any(letter.lower() != letter.upper() for letter in text if not letter.isascii())
+        lookup, wanted = ("iregex", re.escape(text)) if has_case else ("icontains", text)
+        columns = ("title", "url", "uploader")
+        return self.filter(reduce(or_, (Q((f"{column}__{lookup}", wanted)) for column in columns)))
 
     def newest_first(self) -> Self:
         """In the order of lists."""
@@ -133,6 +177,23 @@ class TaskQuerySet(models.QuerySet["Task"]):
                 task.delete()
         return task is not None
 
+    # Many at once. Whoever decides by their states locks the rows first, in a transaction.
+
+    def lock(self, ids: Iterable[str]) -> "list[Task]":
+        """These tasks as far as there are any; none of them moves until the transaction ends."""
+        return list(self.filter(pk__in=set(ids)).order_by("pk").select_for_update())
+
+    def move_idle(self, tasks: "Iterable[Task]", target: Status, **changes: Any) -> None:  # noqa: ANN401  as in `update`
+        """Move these; the caller has locked them, and found them held by no worker and allowed to move there."""
+        chosen = self.filter(pk__in=[task.pk for task in tasks])
+        chosen.update(status=target, revision=F("revision") + 1, **_on_entering(target), **changes)
+        WebhookDelivery.objects.announce(target, chosen)
+
+    def ask_to_stop(self, tasks: "Iterable[Task]", stop: Stop) -> None:
+        """Leave the request in the rows of these, which workers hold; a weaker one does not replace a stronger."""
+        asked = self.running().filter(pk__in=[task.pk for task in tasks], stop__in=WEAKER[stop])
+        asked.update(stop=stop, revision=F("revision") + 1)
+
     def void_leases(self) -> int:
         """Let every lease run out now: no worker of this installation is alive. Return how many there were."""
         return self.running().update(lease_expires_at=Now() - timedelta(seconds=1))
@@ -168,6 +229,7 @@ class Task(models.Model):
     available_at = models.DateTimeField(_("next attempt"), null=True)
     failures = models.PositiveSmallIntegerField(_("failures in a row"), default=0)
     created_at = models.DateTimeField(_("added"), db_default=Now())
+    queued_at = models.DateTimeField(null=True, editable=False)
     started_at = models.DateTimeField(_("started"), null=True)
     finished_at = models.DateTimeField(_("finished"), null=True)
 
@@ -223,22 +285,31 @@ class Task(models.Model):
 
     # Verbs of people. Each decides its race with one UPDATE.
 
-    def queue(self) -> None:
-        """Ask for a worker: from `pending`, `paused`, `failed` or `cancelled`.
+    def queue(self, only_from: frozenset[Status] = STARTABLE) -> None:
+        """Ask for a worker: from `pending`, `paused`, `failed` or `cancelled`, or from fewer of them.
 
         Raises:
-            MoveRefused: it waits or runs already, or is completed.
+            MoveRefused: it is in another state.
         """
-        self._move(
-            Status.QUEUED,
-            failures=0,
-            available_at=None,
-            finished_at=None,
-            error_code="",
-            error_reason="",
-            error_message="",
-            error_detail="",
-        )
+        self._move(Status.QUEUED, only_from=only_from, **CLEAN_SLATE)
+
+    def edit(self, **columns: str) -> bool:
+        """Change what was asked for; return whether the bytes on disk belong to another format by that.
+
+        Raises:
+            MoveRefused: it waits for a worker, has one, or is completed.
+        """
+        with transaction.atomic():
+            self.refresh_from_db(from_queryset=Task.objects.select_for_update())
+            form = ("quality", "post_processing")
+            is_other_form = any(columns.get(name, getattr(self, name)) != getattr(self, name) for name in form)
+            anew = {"progress_percentage": 0, "downloaded_bytes": 0, "total_bytes": 0} if is_other_form else {}
+            editable = Task.objects.filter(pk=self.pk, status__in=STARTABLE)
+            edited = editable.update(revision=F("revision") + 1, **columns, **anew)
+            self.refresh_from_db()
+        if not edited:
+            raise MoveRefused(Status(self.status))
+        return is_other_form
 
     def pause(self) -> None:
         """Take a queued task out of the queue, or ask a running one to stop and keep its bytes.
@@ -270,14 +341,13 @@ class Task(models.Model):
 
     def _stop(self, stop: Stop, target: Status, allowed: frozenset[Status]) -> None:
         """Move at once if no worker holds it, else leave the request in the row; a weaker one does not replace it."""
-        weaker = [Stop.NONE, Stop.PAUSE] if stop == Stop.CANCEL else [Stop.NONE]
         with transaction.atomic():
             self.refresh_from_db(from_queryset=Task.objects.select_for_update())
             if self.status not in allowed:
                 raise MoveRefused(Status(self.status))
             if self.status not in RUNNING:
                 self._move(target, finished_at=Now() if target in FINISHED else None)
-            elif self.stop in weaker:
+            elif self.stop in WEAKER[stop]:
                 Task.objects.filter(pk=self.pk).update(stop=stop, revision=F("revision") + 1)
                 self.refresh_from_db()
 
@@ -392,6 +462,7 @@ class Task(models.Model):
         target: Status,
         lease: UUID | None = None,
         *,
+        only_from: frozenset[Status] | None = None,
         outcome: Outcome | None = None,
         failure: Failure | None = None,
         **changes: Any,  # noqa: ANN401  columns and their values or expressions, as in QuerySet.update
@@ -410,13 +481,15 @@ class Task(models.Model):
                 "error_detail": failure.detail,
             }
         with transaction.atomic():
-            moved = Task.objects.filter(held, pk=self.pk, status__in=sources(target)).update(
-                status=target, revision=F("revision") + 1, **changes
+            moved = Task.objects.filter(held, pk=self.pk, status__in=only_from or sources(target)).update(
+                status=target, revision=F("revision") + 1, **_on_entering(target), **changes
             )
             if moved and outcome:
                 self._end_attempt(outcome, failure)
             if moved or not lease:
                 self.refresh_from_db()  # in here, since somebody may delete the row as soon as it is let go
+            if moved:
+                WebhookDelivery.objects.announce(target, [self])
         if not moved and lease:
             raise LeaseLost(self.pk)
         if not moved:

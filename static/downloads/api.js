@@ -16,9 +16,10 @@ export const remove = (id, deleteFile) => ask(`/tasks/${id}?delete_file=${delete
 export const task = (id) => ask(`/tasks/${id}`);
 
 async function ask(path, options = {}) {
+  const token = document.querySelector("[name=csrfmiddlewaretoken]").value; // needed where one has to log in
   let response;
   try {
-    response = await fetch(BASE + path, options);
+    response = await fetch(BASE + path, { ...options, headers: { ...options.headers, "X-CSRFToken": token } });
   } catch {
     throw new Error(phrase("unreachable"));
   }

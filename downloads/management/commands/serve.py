@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 from twisted.internet import reactor
 
 from downie_project.asgi import application
@@ -21,6 +22,7 @@ from downloads import live, recovery
 from downloads.engine.ffmpeg import ToolMissing
 from downloads.engine.process import EngineUnavailable
 from downloads.installation import AlreadyRunning, lock_data_folder
+from downloads.models import ApiKey
 from downloads.server import run_server
 from downloads.worker import Worker
 
@@ -67,9 +69,10 @@ class Command(BaseCommand):
         run_server(application, host, port, ready)
 
     def _check_address(self, host: str, port: int) -> None:
-        if host not in LOOPBACK_HOSTS and not settings.ENVIRONMENT.allow_anonymous:
+        if host not in LOOPBACK_HOSTS and not settings.ALLOW_ANONYMOUS and not _has_keys():
             raise CommandError(
-                f"Nobody needs a password here yet, so the service listens on this machine only, not on {host}. "
+                f"There is no API key yet, so the service listens on this machine only, not on {host}. "
+                "Make a key with: manage.py apikey create NAME. "
                 "If everybody who can reach that address may use it, set DOWNIE_ALLOW_ANONYMOUS=true."
             )
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -96,3 +99,9 @@ class Command(BaseCommand):
         )
         if not administrators.exists():
             self.stdout.write("Make an administrator with: .venv/bin/python manage.py createsuperuser")
+
+
+def _has_keys() -> bool:
+    """Whether there are API keys; before the first start there is no table of them either."""
+    is_there = ApiKey._meta.db_table in connection.introspection.table_names()  # noqa: SLF001
+    return is_there and ApiKey.objects.configured().exists()

@@ -1,0 +1,125 @@
+"""The other form of every answer: `{"success", "data", "message", "timestamp"}`, for whoever asks for it."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
+from ninja import NinjaAPI
+from ninja.openapi.schema import OpenAPISchema
+
+from downloads.api.errors import error_response, timestamp
+
+MEDIA_TYPE = "application/vnd.downie.envelope+json"
+PARAMETER = "envelope"
+WORDS = {"true": True, "1": True, "false": False, "0": False}
+NEVER = frozenset({"/api/openapi.json", "/api/docs", "/api/redoc"})
+# What can be answered at every address, because it is decided before the endpoint is asked
+ANYWHERE = {
+    400: ("Error", "The request cannot be understood, or is for another host."),
+    401: ("Error", "A key or a login is needed."),
+    403: ("Error", "The key has not the scope, or the request comes from another web site."),
+    413: ("Error", "The body is too large."),
+    422: ("InvalidInput", "The input is not valid."),
+    429: ("Error", "Too many requests; `Retry-After` says how many seconds to wait."),
+}
+DONE = "Operation successful"
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+Json = dict[str, Any]
+
+
+def envelope(get_response: GetResponse) -> GetResponse:
+    """Wrap what is JSON under /api; outside of all other middleware, so that their errors are wrapped as well."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if not request.path.startswith("/api/") or request.path in NEVER:
+            return get_response(request)
+        word = request.GET.get(PARAMETER, "false").lower()
+        if word not in WORDS:
+            sentence = "envelope must be true or false."
+            fields = [{"field": PARAMETER, "message": sentence}]
+            return error_response("VALIDATION_ERROR", sentence, status=422, errors=fields)
+        response = get_response(request)
+        patch_vary_headers(response, ["Accept"])
+        is_wanted = WORDS[word] or request.get_preferred_type(["application/json", MEDIA_TYPE]) == MEDIA_TYPE
+        return _wrapped(response) if is_wanted and _is_json(response) else response
+
+    return middleware
+
+
+def _is_json(response: HttpResponseBase) -> bool:
+    """Whether this is an answer of the API, and no file that happens to be JSON."""
+    kind = response.headers.get("Content-Type", "")
+    return kind.startswith("application/json") and "Content-Disposition" not in response.headers
+
+
+def _wrapped(response: HttpResponseBase) -> HttpResponseBase:
+    if not isinstance(response, HttpResponse):
+        return response
+    body = json.loads(response.content)
+    wrapped = _error(body) if response.status_code >= 400 else _success(body)  # noqa: PLR2004
+    response.content = json.dumps(wrapped).encode()
+    response.headers["Content-Type"] = MEDIA_TYPE
+    if "Content-Length" in response.headers:
+        response.headers["Content-Length"] = str(len(response.content))
+    return response
+
+
+def _success(body: Any) -> Json:  # noqa: ANN401  whatever an endpoint answers
+    message = body.get("message") if isinstance(body, dict) else None
+    return {"success": True, "data": body, "message": message or DONE, "timestamp": timestamp()}
+
+
+def _error(body: Json) -> Json:
+    rest = {name: value for name, value in body.items() if name not in ("detail", "timestamp")}
+    return {"success": False, "data": None, "message": body["detail"], "timestamp": body["timestamp"], **rest}
+
+
+class EnvelopedApi(NinjaAPI):
+    """An API whose document says that each answer comes in this form as well."""
+
+    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:  # noqa: ANN401  as in ninja
+        """Build the document: both forms of each answer, and the parameter that chooses."""
+        document = super().get_openapi_schema(**options)
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                _describe(operation)
+        return document
+
+
+def _describe(operation: Json) -> None:
+    parameters = operation.setdefault("parameters", [])
+    if any(parameter["name"] == PARAMETER for parameter in parameters):
+        return  # one operation under two methods is one object
+    parameters.append(
+        {
+            "in": "query",
+            "name": PARAMETER,
+            "required": False,
+            "schema": {"type": "boolean", "default": False},
+            "description": f"Wrap the answer; the same as `Accept: {MEDIA_TYPE}`.",
+        }
+    )
+    for status, (shape, description) in ANYWHERE.items():
+        content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{shape}"}}}
+        operation["responses"].setdefault(status, {"description": description, "content": content})
+    for status, response in operation["responses"].items():
+        content = response.get("content", {})
+        if "application/json" in content and MEDIA_TYPE not in content:
+            inner = content["application/json"]["schema"]
+            response["content"] = content | {MEDIA_TYPE: {"schema": _schema(inner, is_error=int(status) >= 400)}}  # noqa: PLR2004
+
+
+def _schema(inner: Json, *, is_error: bool) -> Json:
+    fields: Json = {
+        "success": {"const": not is_error},
+        "data": {"type": "null"} if is_error else inner,
+        "message": {"type": "string", "examples": [DONE]},
+        "timestamp": {"type": "string", "examples": ["2025-01-30T10:00:00Z"]},
+    }
+    if is_error:
+        fields["error_code"] = {"type": "string", "examples": ["TASK_NOT_FOUND"]}
+    return {"type": "object", "properties": fields, "required": list(fields)}
