@@ -55,7 +55,7 @@ lock: ## Pin the dependencies anew, from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --group dev --constraints requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements-dev.lock
 
 messages: $(VENV)/.installed-dev ## Collect and compile the translations (needs gettext)
-	$(BIN)/python manage.py makemessages --all --ignore .venv
+	$(BIN)/python manage.py makemessages --all --no-wrap --add-location file --ignore .venv --ignore data --ignore tests
 	$(BIN)/python manage.py compilemessages --ignore .venv
 
 clean: ## Remove the virtual environment and the caches; downloads stay

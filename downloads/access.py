@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 from django.conf import settings
 from django.contrib.auth import get_user, get_user_model
 from django.http import HttpRequest, parse_cookie
+from django.utils.translation import gettext_noop
 from ninja.utils import check_csrf
 
 from downloads.models import ApiKey, FeedTicket, Scope
@@ -92,10 +93,16 @@ def admit(request: HttpRequest) -> None:
     elif not request.user.is_authenticated:
         raise Denied(
             "UNAUTHORIZED",
-            "This needs an API key, sent as Authorization: Bearer or as X-API-Key; manage.py apikey create makes one.",
+            gettext_noop(
+                "This needs an API key, sent as Authorization: Bearer or as X-API-Key; "
+                "manage.py apikey create makes one."
+            ),
         )
     elif request.method not in SAFE_METHODS and check_csrf(request):
-        raise Denied("FORBIDDEN", "With a login instead of an API key this needs Django's CSRF token in X-CSRFToken.")
+        raise Denied(
+            "FORBIDDEN",
+            gettext_noop("With a login instead of an API key this needs Django's CSRF token in X-CSRFToken."),
+        )
 
 
 def scope_of(request: HttpRequest) -> Scope:

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from downloads import operations, subscriptions
 from downloads.models import ApiKey, Attempt, Event, Task, WebhookDelivery, WebhookEndpoint
-from downloads.operations import Refused
+from downloads.refusals import Refused
 
 NAME_LENGTH = 60  # a link without a blank would push every other column out of sight
 
@@ -28,7 +28,16 @@ admin.site.index_title = _("Administration")
 admin.site.enable_nav_sidebar = False  # it says nothing that the first page does not
 
 
-class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]  # not generic at run time
+class ErrorMixin:
+    """For rows that may have failed."""
+
+    @admin.display(description=_("what happened"))
+    def what_happened(self, row: Task | Attempt) -> str:
+        """Say the error in the reader's language; it is kept in English."""
+        return gettext(row.error_message) if row.error_message else ""
+
+
+class AttemptInline(ErrorMixin, admin.TabularInline):  # type: ignore[type-arg]  # not generic at run time
     """What each run at the task came to."""
 
     model = Attempt
@@ -40,7 +49,7 @@ class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]  # not gener
         "outcome",
         "bytes_on_disk",
         "error_code",
-        "error_message",
+        "what_happened",
     )
     extra = 0
     can_delete = False
@@ -55,7 +64,7 @@ class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]  # not gener
 
 
 @admin.register(Task)
-class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class TaskAdmin(ErrorMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Tasks, to look at, start, cancel and delete. A saved form would overwrite what a worker has written since."""
 
     list_display = ("name", "status", "site", "progress", "size", "created_at")
@@ -77,10 +86,10 @@ class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at r
         (_("When"), {"fields": ("created_at", "started_at", "finished_at")}),
         (
             _("How it ended"),
-            {"fields": ("file_name", "file_size", "error_message", "error_code", "error_reason", "error_detail")},
+            {"fields": ("file_name", "file_size", "what_happened", "error_code", "error_reason", "error_detail")},
         ),
     )
-    readonly_fields = ("progress", "size")
+    readonly_fields = ("progress", "size", "what_happened")
 
     @admin.display(description=_("title"), ordering="title")
     def name(self, task: Task) -> str:
@@ -226,6 +235,10 @@ class WebhookEndpointAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not g
     search_fields = ("url", "description")
     readonly_fields = ("disabled_because", "created_at")
     actions = ("send_test",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: WebhookEndpoint | None = None) -> Any:  # noqa: ANN401
+        """A new one has no past to show yet."""
+        return super().get_readonly_fields(request, obj) if obj else ()
 
     def save_model(self, request: HttpRequest, obj: WebhookEndpoint, form: Any, change: bool) -> None:  # noqa: ANN401, FBT001  Django's interface
         """Show the secret of a new one, this once."""

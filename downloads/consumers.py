@@ -64,6 +64,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
             raise StopConsumer
         self._pending: dict[tuple[str, str], Json] = {}
         self._known: dict[str, int] = {}
+        self._told: set[str] | None = None  # which tasks the client has heard of; None before `initial`
         self._numbers: dict[str, int] = {}
         self._wake = asyncio.Event()
         await self.channel_layer.group_add(live.GROUP, self.channel_name)
@@ -128,7 +129,8 @@ class FeedConsumer(AsyncWebsocketConsumer):
         self._known.pop(task_id, None)
         self._pending.pop((task_id, "task"), None)
         self._pending.pop((task_id, "progress"), None)
-        self._put(task_id, "deleted", {"type": "deleted", "task_id": task_id})
+        if self._told is None or task_id in self._told:
+            self._put(task_id, "deleted", {"type": "deleted", "task_id": task_id})
 
     def _put(self, task_id: str, kind: str, frame: Json) -> None:
         """The newest of its kind and task replaces what the client has not taken yet."""
@@ -143,6 +145,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
                 self._remember(task["id"], task["revision"])
                 self._pending.pop((task["id"], "task"), None)
                 self._pending.pop((task["id"], "progress"), None)
+        self._told = {task["id"] for task in tasks}
         await self._send({"type": "initial", "tasks": tasks})
         spoke_at = time.monotonic()
         while True:
@@ -154,7 +157,9 @@ class FeedConsumer(AsyncWebsocketConsumer):
             if not self._pending:
                 self._put("", "heartbeat", {"type": "heartbeat"})
             while self._pending:
-                await self._send(self._pending.pop(next(iter(self._pending))))
+                task_id, kind = next(iter(self._pending))
+                (self._told.discard if kind == "deleted" else self._told.add)(task_id)
+                await self._send(self._pending.pop((task_id, kind)))
             spoke_at = time.monotonic()
 
     async def _watch(self, caller: access.Caller) -> None:

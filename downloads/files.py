@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from downloads import storage
 from downloads.models import Task
-from downloads.operations import Refused
+from downloads.refusals import Refused
 
 HEADER = "X-Downie-File"
 SENT_BY_STARLETTE = {b"content-type", b"content-length", HEADER.lower().encode()}

@@ -7,6 +7,7 @@ from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.translation import gettext_noop
 
 from downloads import access, limits
 from downloads.access import Denied
@@ -23,7 +24,7 @@ SENTENCES = {
     404: ("NOT_FOUND", "There is nothing at this address; /api/docs lists what there is."),
     405: ("METHOD_NOT_ALLOWED", "This address does not take this method; /api/docs lists what it takes."),
     413: ("VALIDATION_ERROR", "The body is too large."),
-    500: ("INTERNAL_ERROR", "Something went wrong inside; the service's log says what."),
+    500: ("INTERNAL_ERROR", gettext_noop("Something went wrong inside; the service's log says what.")),
 }
 
 

@@ -13,35 +13,29 @@ from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Q, Sum
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Now
+from django.utils.translation import gettext_noop
 
-from downloads import actors, live, lookups, storage
+from downloads import actors, live, lookups, refusals, storage
 from downloads.engine.cookies import BadCookies, parse_cookies
 from downloads.engine.filenames import checked_custom_filename
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.messages import Described
 from downloads.engine.network import AddressPolicy, BadUrl, normalise_url
 from downloads.models import CLEAN_SLATE, STARTABLE, MoveRefused, Task
+from downloads.refusals import Refused
 from downloads.sealing import seal
-from downloads.states import FINISHED, PAUSABLE, RUNNING, UNFINISHED, WAITING, Status, Stop
+from downloads.states import RUNNING, Status, Stop
 
 STOP_WAIT = 3.0  # seconds that a request to stop is waited for
 LOOK_EVERY = 0.05
-CLEANED_AT_ONCE = 500  # rows in one transaction
 RETRYABLE = frozenset({Status.FAILED, Status.CANCELLED})
 RESUMABLE = frozenset({Status.PAUSED})
 
 
-class Refused(Exception):
-    """What was asked for cannot be done. `str()` is one sentence for people; `code` is the API's word for it."""
-
-    def __init__(self, code: str, sentence: str, field: str = "", retry_after: int | None = None) -> None:
-        """Take the code, the sentence, for bad input the field that it is about, and seconds until a retry is due."""
-        super().__init__(sentence)
-        self.code = code
-        self.field = field
-        self.retry_after = retry_after
+def is_id(text: str) -> bool:
+    """Whether this can be an id at all; anything else need not reach the database."""
+    return text.isascii() and text.isalnum()
 
 
 def address_policy() -> AddressPolicy:
@@ -55,7 +49,7 @@ def _still_there() -> Iterator[None]:
     try:
         yield
     except Task.DoesNotExist:
-        raise _not_found() from None
+        raise refusals.not_found() from None
 
 
 def _checked_url(url: str) -> str:
@@ -86,7 +80,7 @@ def find(task_id: str) -> Task:
         Refused: TASK_NOT_FOUND.
     """
     with _still_there():
-        return Task.objects.get(pk=task_id if _is_id(task_id) else "")
+        return Task.objects.get(pk=task_id if is_id(task_id) else "")
 
 
 class IfExists(StrEnum):
@@ -188,14 +182,14 @@ def add_all(wishes: Sequence[Wish]) -> list[Added | Refused]:
         for place, task in enumerate(new):
             task.created_at = Now() + timedelta(microseconds=place)  # keeps their order
         Task.objects.bulk_create(new)
-        transaction.on_commit(partial(_announce, new))
+        transaction.on_commit(partial(announce, new))
         waiting = [
             result.task
             for result, wish in zip(results, wishes, strict=True)
             if isinstance(result, Added) and wish.auto_start and result.task.status == Status.PENDING
         ]
         if waiting:
-            start_all([task.pk for task in waiting])
+            queue_many([task.pk for task in waiting])
     return results
 
 
@@ -220,12 +214,28 @@ def _form(task: Task) -> tuple[str, str, str]:
     return task.url, task.quality, task.post_processing
 
 
-def _announce(tasks: Iterable[Task]) -> None:
+def announce(tasks: Iterable[Task]) -> None:
     """Send for those that are queued, and tell the feed of all."""
     for task in tasks:
         if task.status == Status.QUEUED:
             actors.run_task.send(task.pk)
         live.task_changed(task)
+
+
+def announce_anew(tasks: Collection[Task]) -> None:
+    """Tell the feed how these are now, and send for those that are queued."""
+    if tasks:
+        announce(Task.objects.filter(pk__in=[task.pk for task in tasks]))
+
+
+def queue_many(ids: Collection[str], only_from: frozenset[Status] = STARTABLE) -> tuple[list[Task], list[Task]]:
+    """Queue those of these that are in one of the states; return all that there are, as they were, and the queued."""
+    with transaction.atomic():
+        tasks = Task.objects.lock(filter(is_id, ids))
+        chosen = [task for task in tasks if task.status in only_from]
+        Task.objects.move_idle(chosen, Status.QUEUED, **CLEAN_SLATE)
+        transaction.on_commit(partial(announce_anew, chosen))
+    return tasks, chosen
 
 
 def extract(url: str, *, quality: Quality, post_processing: PostProcessing, cookies: str) -> Described:
@@ -252,7 +262,7 @@ def start(task_id: str) -> Task:
     Raises:
         Refused: TASK_NOT_FOUND, TASK_ALREADY_RUNNING or TASK_ALREADY_COMPLETED.
     """
-    return _queue(task_id, STARTABLE, _not_startable)
+    return _queue(task_id, STARTABLE, refusals.not_startable)
 
 
 def resume(task_id: str) -> Task:
@@ -261,7 +271,7 @@ def resume(task_id: str) -> Task:
     Raises:
         Refused: TASK_NOT_FOUND or TASK_NOT_PAUSED.
     """
-    return _queue(task_id, RESUMABLE, _not_paused)
+    return _queue(task_id, RESUMABLE, refusals.not_paused)
 
 
 def retry(task_id: str) -> Task:
@@ -270,7 +280,7 @@ def retry(task_id: str) -> Task:
     Raises:
         Refused: TASK_NOT_FOUND or TASK_NOT_RETRYABLE.
     """
-    return _queue(task_id, RETRYABLE, _not_retryable)
+    return _queue(task_id, RETRYABLE, refusals.not_retryable)
 
 
 def _queue(task_id: str, only_from: frozenset[Status], refusal: Callable[[Status], Refused]) -> Task:
@@ -280,7 +290,7 @@ def _queue(task_id: str, only_from: frozenset[Status], refusal: Callable[[Status
             task.queue(only_from)
     except MoveRefused as refused:
         raise refusal(refused.status) from None
-    transaction.on_commit(partial(_announce, [task]))
+    transaction.on_commit(partial(announce, [task]))
     return task
 
 
@@ -327,11 +337,11 @@ def pause(task_id: str) -> Task:
         with _still_there():
             task.pause()
     except MoveRefused as refused:
-        raise _not_pausable(refused.status) from None
+        raise refusals.not_pausable(refused.status) from None
     live.task_changed(task)
     _wait(lambda: _settled(task))
     if task.status != Status.PAUSED and task.stop != Stop.PAUSE:
-        raise _not_pausable(Status(task.status))
+        raise refusals.not_pausable(Status(task.status))
     return task
 
 
@@ -356,13 +366,13 @@ def cancel(task_id: str) -> Task:
         with _still_there():
             task.cancel()
     except MoveRefused as refused:
-        raise _not_active(refused.status) from None
+        raise refusals.not_active(refused.status) from None
     if task.status == Status.CANCELLED:
         storage.discard(task.id)
     live.task_changed(task)
     _wait(lambda: _settled(task))
     if task.status == Status.COMPLETED:
-        raise Refused("TASK_NOT_ACTIVE", "This task was completed before it could be cancelled.")
+        raise Refused("TASK_NOT_ACTIVE", gettext_noop("This task was completed before it could be cancelled."))
     return task
 
 
@@ -374,186 +384,19 @@ def delete(task_id: str, *, delete_file: bool = False) -> None:
     """
     task = find(task_id)
     if not _removed(task):
-        with contextlib.suppress(Task.DoesNotExist):
-            task.refresh_from_db()
-            live.task_changed(task)
+        live.task_changed(task)
         _wait(lambda: _removed(task))
     if delete_file and task.status == Status.COMPLETED:
         storage.delete_stored(task.file_name)
 
 
-# Many at once: each task gets a word or a refusal, and nobody waits for those that run.
-
-Verdicts = dict[str, str | Refused]
-STOPPING = "stopping"  # the word for a task that a worker still holds; the feed says when it is done
-
-
-def start_all(ids: Collection[str], only_from: frozenset[Status] = STARTABLE) -> Verdicts:
-    """Queue these; the word is `started`."""
-    return _queue_all(ids, only_from, "started", _not_startable)
-
-
-def resume_all(ids: Collection[str]) -> Verdicts:
-    """Queue the paused ones of these; the word is `resumed`."""
-    return _queue_all(ids, RESUMABLE, "resumed", _not_paused)
-
-
-def pause_all(ids: Collection[str]) -> Verdicts:
-    """Pause these; the word is `paused`, or `stopping`."""
-    return _stop_all(ids, Stop.PAUSE, Status.PAUSED, PAUSABLE, _not_pausable)
-
-
-def cancel_all(ids: Collection[str]) -> Verdicts:
-    """Cancel these; the word is `cancelled`, or `stopping`. What the cancelled ones have on disk goes."""
-    verdicts = _stop_all(ids, Stop.CANCEL, Status.CANCELLED, UNFINISHED | {Status.CANCELLED}, _not_active)
-    storage.discard_all({task_id for task_id, word in verdicts.items() if word == Status.CANCELLED})
-    return verdicts
-
-
-def delete_all(ids: Collection[str], *, delete_files: bool = False) -> Verdicts:
-    """Delete these; the word is `deleted`, or `stopping`. Finished files stay unless asked otherwise."""
-    with transaction.atomic():
-        tasks = Task.objects.lock(filter(_is_id, ids))
-        idle = [task for task in tasks if task.status not in RUNNING]
-        running = [task for task in tasks if task.status in RUNNING]
-        Task.objects.ask_to_stop(running, Stop.DELETE)
-        _delete_locked(idle)
-    _clear_away(idle, delete_files=delete_files)
-    _announce_anew(running)
-    words = dict.fromkeys([task.pk for task in idle], "deleted") | dict.fromkeys(
-        [task.pk for task in running], STOPPING
-    )
-    return _verdicts(ids, [], words, _not_active)
-
-
-def cleanup(max_age: timedelta, *, delete_files: bool = False) -> int:
-    """Remove what finished longer ago than this, with what it has left on disk; return how many tasks that were.
-
-    The files of completed ones stay unless asked otherwise.
-    """
-    removed = 0
-    while True:
-        with transaction.atomic():
-            tasks = list(Task.objects.older_than(max_age).order_by("pk").select_for_update()[:CLEANED_AT_ONCE])
-            _delete_locked(tasks)
-        if not tasks:
-            return removed
-        _clear_away(tasks, delete_files=delete_files)
-        removed += len(tasks)
-
-
-def stats() -> dict[str, int]:
-    """Count all tasks by what becomes of them, by one query."""
-    numbers: dict[str, int] = Task.objects.aggregate(
-        total_tasks=Count("pk"),
-        active_tasks=Count("pk", filter=Q(status__in=RUNNING)),
-        completed_tasks=Count("pk", filter=Q(status=Status.COMPLETED)),
-        failed_tasks=Count("pk", filter=Q(status=Status.FAILED)),
-        pending_tasks=Count("pk", filter=Q(status__in=WAITING)),
-        total_downloaded_bytes=Coalesce(Sum("downloaded_bytes"), 0),
-        current_speed=Coalesce(Sum("speed", filter=Q(status__in=RUNNING)), 0),
-        cancelled_tasks=Count("pk", filter=Q(status=Status.CANCELLED)),
-        paused_tasks=Count("pk", filter=Q(status=Status.PAUSED)),
-    )
-    return numbers
-
-
-def _queue_all(
-    ids: Collection[str], only_from: frozenset[Status], word: str, refusal: Callable[[Status], Refused]
-) -> Verdicts:
-    with transaction.atomic():
-        tasks = Task.objects.lock(filter(_is_id, ids))
-        chosen = [task for task in tasks if task.status in only_from]
-        Task.objects.move_idle(chosen, Status.QUEUED, **CLEAN_SLATE)
-        transaction.on_commit(partial(_announce_anew, chosen))
-    return _verdicts(ids, tasks, dict.fromkeys([task.pk for task in chosen], word), refusal)
-
-
-def _stop_all(
-    ids: Collection[str],
-    stop: Stop,
-    target: Status,
-    allowed: frozenset[Status],
-    refusal: Callable[[Status], Refused],
-) -> Verdicts:
-    with transaction.atomic():
-        tasks = Task.objects.lock(filter(_is_id, ids))
-        idle = [task for task in tasks if task.status in allowed - RUNNING]
-        running = [task for task in tasks if task.status in allowed & RUNNING]
-        moving = [task for task in idle if task.status != target]
-        Task.objects.move_idle(moving, target, **{"finished_at": Now()} if target in FINISHED else {})
-        Task.objects.ask_to_stop(running, stop)
-    _announce_anew([*moving, *running])
-    words = dict.fromkeys([task.pk for task in idle], str(target))
-    return _verdicts(ids, tasks, words | dict.fromkeys([task.pk for task in running], STOPPING), refusal)
-
-
-def _verdicts(
-    ids: Collection[str], tasks: Iterable[Task], words: dict[str, str], refusal: Callable[[Status], Refused]
-) -> Verdicts:
-    statuses = {task.pk: Status(task.status) for task in tasks}
-    return {
-        task_id: words.get(task_id) or (refusal(statuses[task_id]) if task_id in statuses else _not_found())
-        for task_id in ids
-    }
-
-
-def _announce_anew(tasks: Collection[Task]) -> None:
-    """Tell the feed how these are now, and send for those that are queued."""
-    if tasks:
-        _announce(Task.objects.filter(pk__in=[task.pk for task in tasks]))
-
-
-def _delete_locked(tasks: Collection[Task]) -> None:
-    Task.objects.filter(pk__in=[task.pk for task in tasks]).delete()
-
-
-def _clear_away(tasks: Collection[Task], *, delete_files: bool) -> None:
-    """Do what is left to do for tasks whose rows are gone."""
-    storage.discard_all({task.pk for task in tasks})
-    for task in tasks:
-        if delete_files and task.status == Status.COMPLETED:
-            storage.delete_stored(task.file_name)
-        live.deleted(task.pk)
-
-
-# Refusals that single and many share
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isalnum()
-
-
-def _not_found() -> Refused:
-    return Refused("TASK_NOT_FOUND", "There is no task with this id; it may have been deleted.")
-
-
-def _not_startable(status: Status) -> Refused:
-    if status == Status.COMPLETED:
-        return Refused("TASK_ALREADY_COMPLETED", "This task is completed; add the link again to download it once more.")
-    return Refused("TASK_ALREADY_RUNNING", "This task is waiting or running already.")
-
-
-def _not_paused(status: Status) -> Refused:
-    return Refused("TASK_NOT_PAUSED", f"This task is {status}; only a paused one can be resumed.")
-
-
-def _not_retryable(status: Status) -> Refused:
-    return Refused("TASK_NOT_RETRYABLE", f"This task is {status}; only a failed or cancelled one can be retried.")
-
-
-def _not_pausable(status: Status) -> Refused:
-    return Refused(
-        "TASK_NOT_PAUSABLE", f"This task is {status}; only one that waits for its turn or downloads can be paused."
-    )
-
-
-def _not_active(status: Status) -> Refused:
-    return Refused("TASK_NOT_ACTIVE", f"This task is {status}; there is nothing to cancel.")
-
-
 def _removed(task: Task) -> bool:
-    """Whether the row is gone; asks again each time, since a task may move between states while we ask."""
+    """Whether the row is gone; asks again each time, since a task may move between states while we ask.
+
+    Brings the task up to date as long as there is a row: it may complete before it can be stopped.
+    """
+    with contextlib.suppress(Task.DoesNotExist):
+        task.refresh_from_db()
     if task.remove():
         storage.discard(task.id)
         live.deleted(task.id)

@@ -26,10 +26,12 @@ from downloads.api.errors import error_response
 
 reactor: Any = twisted_reactor  # its types do not say that a time may be a float
 
+HEAD_LIMIT = 64 * 1024  # bytes of request line and headers; Twisted's own 16 KiB are short for filters in any script
 LINGER = 5.0  # seconds that a client with too large a body has to read why it was refused
 
 # Twisted has no words for 422 and 429.
 http.RESPONSES.update({status: status.phrase.encode() for status in HTTPStatus if status not in http.RESPONSES})
+http.HTTPChannel.MAX_LENGTH = http.HTTPChannel.totalHeadersSize = HEAD_LIMIT
 
 
 @implementer(IPushProducer)

@@ -4,12 +4,14 @@ from functools import partial
 from typing import Any, Final
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from downloads import actors
 from downloads.engine.network import BadUrl, normalise_url
 from downloads.models import WebhookDelivery, WebhookEndpoint
 from downloads.models.webhook import Event
-from downloads.operations import Refused, address_policy
+from downloads.operations import address_policy
+from downloads.refusals import Refused
 
 MAX_ENDPOINTS: Final = 50
 
@@ -34,7 +36,7 @@ def find(webhook_id: str) -> WebhookEndpoint:
     """
     found = WebhookEndpoint.objects.filter(pk=webhook_id).first() if webhook_id.isalnum() else None
     if found is None:
-        raise Refused("WEBHOOK_NOT_FOUND", "There is no webhook with this id; it may have been deleted.")
+        raise Refused("WEBHOOK_NOT_FOUND", gettext_noop("There is no webhook with this id; it may have been deleted."))
     return found
 
 
@@ -47,7 +49,9 @@ def find_delivery(delivery_id: str) -> WebhookDelivery:
     known = delivery_id.replace("_", "").isalnum()
     found = WebhookDelivery.objects.select_related("endpoint").filter(pk=delivery_id).first() if known else None
     if found is None:
-        raise Refused("DELIVERY_NOT_FOUND", "There is no delivery with this id; they are kept for 30 days.")
+        raise Refused(
+            "DELIVERY_NOT_FOUND", gettext_noop("There is no delivery with this id; they are kept for 30 days.")
+        )
     return found
 
 
@@ -121,7 +125,7 @@ def redeliver(delivery_id: str) -> WebhookDelivery:
 
 def _must_be_active(endpoint: WebhookEndpoint) -> None:
     if not endpoint.active:
-        raise Refused("WEBHOOK_INACTIVE", "This webhook is switched off; switch it on first.")
+        raise Refused("WEBHOOK_INACTIVE", gettext_noop("This webhook is switched off; switch it on first."))
 
 
 def _in_order(events: list[Event]) -> list[str]:

@@ -20,7 +20,7 @@ from downloads import operations
 from downloads.engine.errors import SENTENCES
 from downloads.forms import AddForm
 from downloads.models import Task
-from downloads.operations import Refused
+from downloads.refusals import Refused
 from downloads.schemas import task_json
 from downloads.states import RUNNING, UNFINISHED, Status, Stop
 
@@ -50,24 +50,29 @@ PHRASES = {
     "unreachable": _("The service cannot be reached; check that it is running and try again."),
 }
 
-# Refusals that the page can meet, as their sources say them in English
+# Refusals that the page can meet, as their sources say them in English. Those that a source puts together are marked
+# for the translators here, all others there.
 REFUSALS = (
-    gettext_noop("The address is empty."),
+    "The address is empty.",
     gettext_noop("An address can have at most 8,192 characters."),
-    gettext_noop("An address cannot have spaces, line breaks or control characters in it."),
-    gettext_noop("This address carries internal data of the downloader and is not accepted."),
-    gettext_noop("Only web addresses that begin with http:// or https:// can be downloaded."),
-    gettext_noop("User names and passwords in an address are not accepted; use cookies to sign in."),
-    gettext_noop("This address does not name a host."),
-    gettext_noop("The host or the port of this address is not valid."),
-    gettext_noop("The IP address in this address is not valid."),
-    gettext_noop("This address leads to the server itself, which downloads may not reach."),
-    gettext_noop("There is no task with this id; it may have been deleted."),
-    gettext_noop("This task is completed; add the link again to download it once more."),
-    gettext_noop("This task is waiting or running already."),
+    "An address cannot have spaces, line breaks or control characters in it.",
+    "This address carries internal data of the downloader and is not accepted.",
+    "Only web addresses that begin with http:// or https:// can be downloaded.",
+    "User names and passwords in an address are not accepted; use cookies to sign in.",
+    "This address does not name a host.",
+    "The host or the port of this address is not valid.",
+    "The IP address in this address is not valid.",
+    "This address leads to the server itself, which downloads may not reach.",
+    "There is no task with this id; it may have been deleted.",
+    "This task is completed; add the link again to download it once more.",
+    "This task is waiting or running already.",
     gettext_noop("This task is completed; there is nothing to cancel."),
     gettext_noop("This task is failed; there is nothing to cancel."),
-    gettext_noop("This task was completed before it could be cancelled."),
+    "This task was completed before it could be cancelled.",
+    gettext_noop("These are too many requests; Retry-After says how many seconds to wait."),
+    "This needs an API key, sent as Authorization: Bearer or as X-API-Key; manage.py apikey create makes one.",
+    "With a login instead of an API key this needs Django's CSRF token in X-CSRFToken.",
+    "Something went wrong inside; the service's log says what.",
 )
 
 

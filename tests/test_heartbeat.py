@@ -15,6 +15,7 @@ async def client(monkeypatch, settings):
     client = WebsocketCommunicator(
         consumers.FeedConsumer.as_asgi(), "/api/downloads/ws", headers=[(b"host", b"localhost")]
     )
+    client.scope["client"] = ["127.0.0.1", 50_000]
     await client.connect()
     yield client
     await client.disconnect()

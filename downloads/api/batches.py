@@ -7,11 +7,13 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Body, Query, Router
 from pydantic import Field, ValidationError
 
-from downloads import operations
+from downloads import batches, operations
 from downloads.api.errors import sentence_of
 from downloads.api.idempotency import IdempotencyKey, once
 from downloads.api.schemas import TASK_ID, BatchCreated, BatchDone, Error, InvalidInput, TaskIn
-from downloads.operations import Added, Refused, Verdicts, Wish
+from downloads.batches import Verdicts
+from downloads.operations import Added, Wish
+from downloads.refusals import Refused
 
 router = Router(tags=["Batches"])
 
@@ -46,7 +48,7 @@ def batch_add(
 )
 def batch_start(request: HttpRequest, payload: Ids) -> Json:
     """Start these, or start them again; paused and failed ones go on from their bytes."""
-    return _results(operations.start_all(payload))
+    return _results(batches.start_all(payload))
 
 
 @router.post(
@@ -57,7 +59,7 @@ def batch_start(request: HttpRequest, payload: Ids) -> Json:
 )
 def batch_pause(request: HttpRequest, payload: Ids) -> Json:
     """Pause these. One that a worker holds is answered with `stopping`; the feed says when it is paused."""
-    return _results(operations.pause_all(payload))
+    return _results(batches.pause_all(payload))
 
 
 @router.post(
@@ -68,7 +70,7 @@ def batch_pause(request: HttpRequest, payload: Ids) -> Json:
 )
 def batch_resume(request: HttpRequest, payload: Ids) -> Json:
     """Let these paused tasks go on from their bytes."""
-    return _results(operations.resume_all(payload))
+    return _results(batches.resume_all(payload))
 
 
 @router.post(
@@ -79,7 +81,7 @@ def batch_resume(request: HttpRequest, payload: Ids) -> Json:
 )
 def batch_cancel(request: HttpRequest, payload: Ids) -> Json:
     """Cancel these. One that a worker holds is answered with `stopping`; the feed says when it is cancelled."""
-    return _results(operations.cancel_all(payload))
+    return _results(batches.cancel_all(payload))
 
 
 @router.post(
@@ -90,7 +92,7 @@ def batch_cancel(request: HttpRequest, payload: Ids) -> Json:
 )
 def batch_delete(request: HttpRequest, payload: Ids, delete_file: DeleteFile = False) -> Json:  # noqa: FBT002  a query parameter
     """Delete these. One that a worker holds is answered with `stopping`; the feed says when it is deleted."""
-    return _results(operations.delete_all(payload, delete_files=delete_file))
+    return _results(batches.delete_all(payload, delete_files=delete_file))
 
 
 def _add(items: Sequence[object]) -> Json:

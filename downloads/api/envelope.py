@@ -10,7 +10,7 @@ from django.utils.cache import patch_vary_headers
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from downloads.api.errors import error_response, timestamp
+from downloads.api.errors import STATUSES, error_response, timestamp
 
 MEDIA_TYPE = "application/vnd.downie.envelope+json"
 PARAMETER = "envelope"
@@ -121,5 +121,5 @@ def _schema(inner: Json, *, is_error: bool) -> Json:
         "timestamp": {"type": "string", "examples": ["2025-01-30T10:00:00Z"]},
     }
     if is_error:
-        fields["error_code"] = {"type": "string", "examples": ["TASK_NOT_FOUND"]}
+        fields["error_code"] = {"type": "string", "enum": sorted(STATUSES), "examples": ["TASK_NOT_FOUND"]}
     return {"type": "object", "properties": fields, "required": list(fields)}

@@ -9,15 +9,21 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from downloads.api.parsing import BadBody
-from downloads.operations import Refused
+from downloads.refusals import Refused
 
 STATUSES = {
+    "BAD_REQUEST": 400,
     "INVALID_URL": 400,
     "UNSUPPORTED_SITE": 400,
+    "UNAUTHORIZED": 401,
+    "FORBIDDEN": 403,
+    "FORBIDDEN_ORIGIN": 403,
+    "NOT_FOUND": 404,
     "TASK_NOT_FOUND": 404,
     "FILE_NOT_FOUND": 404,
     "WEBHOOK_NOT_FOUND": 404,
     "DELIVERY_NOT_FOUND": 404,
+    "METHOD_NOT_ALLOWED": 405,
     "TASK_ALREADY_RUNNING": 409,
     "TASK_ALREADY_COMPLETED": 409,
     "TASK_NOT_ACTIVE": 409,
@@ -35,6 +41,7 @@ STATUSES = {
     "EXTRACTION_FAILED": 500,
     "DOWNLOAD_FAILED": 500,
     "PROCESSING_FAILED": 500,
+    "INTERNAL_ERROR": 500,
 }
 
 

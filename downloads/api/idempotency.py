@@ -10,7 +10,7 @@ from ninja import Header
 from downloads import access
 from downloads.models import AnsweredRequest, KeyReused
 from downloads.models.idempotency import KEY_LENGTH
-from downloads.operations import Refused
+from downloads.refusals import Refused
 
 Json = dict[str, Any]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from django.core.signing import BadSignature, Signer
 from django.db.models import F, Q, Value
-from django.db.models.functions import Coalesce, Lower
+from django.db.models.functions import Coalesce, Left, Lower
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseNotModified
 from django.utils.http import parse_etags
@@ -18,7 +18,7 @@ from pydantic import AfterValidator
 from pydantic.config import JsonDict
 
 from downloads.models import Task, TaskQuerySet
-from downloads.operations import Refused
+from downloads.refusals import Refused
 from downloads.states import Status
 
 SLACK = timedelta(milliseconds=1)
@@ -28,7 +28,7 @@ NOTHING = Value(timedelta(0))
 KEYS: dict[str, Any] = {
     "created_at": F("created_at") + NOTHING,
     "finished_at": Coalesce(F("finished_at") + NOTHING, Value(NEVER)),
-    "title": Lower("title"),
+    "title": Lower(Left("title", 200)),  # a cursor holds it, and has to fit into an address
     "file_size": F("file_size"),
     "status": F("status"),
 }
@@ -117,7 +117,8 @@ class ListQuery(Schema):
     )
     cursor: str = Field(
         "",
-        max_length=8192,
+        max_length=4096,
+        pattern="^[A-Za-z0-9_.-]*(:[A-Za-z0-9_-]*){0,2}$",
         description="The `X-Next-Cursor` of the page before, asked for with the same order and filters.",
     )
 

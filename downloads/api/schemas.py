@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from ninja import Field, Schema
 from pydantic import ConfigDict, StrictBool
 
+from downloads.api.errors import STATUSES
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.models import ID_LENGTH
 from downloads.models.webhook import DeliveryStatus, Event
@@ -13,6 +14,7 @@ from downloads.states import Status, Stop
 
 TASK_ID = "abc123def456"
 Text = Annotated[str, Field(max_length=64 * 1024)]
+ErrorCode = Annotated[str, Field(json_schema_extra={"enum": sorted(STATUSES)})]
 
 
 class TaskIn(Schema):
@@ -92,7 +94,7 @@ class ItemRefused(Schema):
     url: str = Field(description="As it was sent; empty if it was no text.")
     status: Literal["error"]
     error: str
-    error_code: str = Field(examples=["INVALID_URL"])
+    error_code: ErrorCode = Field(examples=["INVALID_URL"])
 
 
 class BatchCreated(Schema):
@@ -114,7 +116,7 @@ class TaskRefused(Schema):
     task_id: str = Field(examples=[TASK_ID])
     status: Literal["error"]
     error: str
-    error_code: str = Field(examples=["TASK_NOT_FOUND"])
+    error_code: ErrorCode = Field(examples=["TASK_NOT_FOUND"])
 
 
 class BatchDone(Schema):
@@ -317,7 +319,7 @@ class Error(Schema):
     """What went wrong, in one sentence for people and one word for programs."""
 
     detail: str
-    error_code: str = Field(examples=["INVALID_URL"])
+    error_code: ErrorCode = Field(examples=["INVALID_URL"])
     timestamp: str = Field(examples=["2025-01-30T10:00:00Z"])
 
 

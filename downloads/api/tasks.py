@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 from ninja.decorators import decorate_view
 
-from downloads import files, operations
+from downloads import batches, files, operations
 from downloads.api.idempotency import IdempotencyKey, once
 from downloads.api.lists import ListQuery, with_etag
 from downloads.api.schemas import (
@@ -22,7 +22,8 @@ from downloads.api.schemas import (
     TaskPatch,
 )
 from downloads.models import Task
-from downloads.operations import Refused, Wish
+from downloads.operations import Wish
+from downloads.refusals import Refused
 from downloads.schemas import task_json
 from downloads.states import Status
 
@@ -205,7 +206,7 @@ def delete(request: HttpRequest, task_id: str, delete_file: DeleteFile = False) 
 @router.get("/downloads/stats", response=DownloadStats, operation_id="get_stats", summary="Count all tasks")
 def stats(request: HttpRequest) -> Json:
     """Count tasks by what becomes of them, and sum up bytes and speed."""
-    return operations.stats()
+    return Task.objects.stats()
 
 
 @router.post(
@@ -216,7 +217,7 @@ def stats(request: HttpRequest) -> Json:
 )
 def cleanup(request: HttpRequest, max_age_hours: Hours = 24, delete_files: DeleteFiles = False) -> Json:  # noqa: FBT002  a query parameter
     """Remove tasks that were completed, failed or cancelled longer ago than that. Files of completed ones stay."""
-    removed = operations.cleanup(timedelta(hours=max_age_hours), delete_files=delete_files)
+    removed = batches.cleanup(timedelta(hours=max_age_hours), delete_files=delete_files)
     return {"message": f"Cleaned up tasks older than {max_age_hours} hours", "removed": removed}
 
 

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from downloads.engine.filenames import clean_text
+from downloads.engine.words import gettext_noop
 
 MAX_DETAIL_LENGTH: Final = 500
 MAX_RETRY_AFTER: Final = 86_400.0
@@ -71,44 +72,66 @@ class Reason(StrEnum):
 
 
 SENTENCES: Final[dict[Reason, str]] = {
-    Reason.INVALID_URL: "This is not the address of a video; check it and add it again.",
-    Reason.ADDRESS_FORBIDDEN: (
+    Reason.INVALID_URL: gettext_noop("This is not the address of a video; check it and add it again."),
+    Reason.ADDRESS_FORBIDDEN: gettext_noop(
         "The download leads to an address that is not on the public internet; "
         "an administrator can allow that network in DOWNIE_ALLOWED_NETWORKS."
     ),
-    Reason.UNSUPPORTED_SITE: "No video was found on this page, and its site is not supported.",
-    Reason.DRM: "This video is protected by DRM and cannot be downloaded.",
-    Reason.LIVE: "This is a live stream, which cannot be recorded yet; try again when it has ended.",
-    Reason.NOT_A_VIDEO: "There is no video at this address; give the address of the page that plays it.",
-    Reason.PLAYLIST: "This is a playlist; give the address of one video.",
-    Reason.NOT_FOUND: "The site has nothing at this address; check it for a typing error.",
-    Reason.REMOVED: "The video is no longer available on its site.",
-    Reason.NOT_LIVE_YET: "The video has not been broadcast yet; try again after it has begun.",
-    Reason.FORMAT_UNAVAILABLE: "The video does not come in the quality that was asked for; choose another quality.",
-    Reason.LOGIN_NEEDED: "The site shows this video to signed-in users only; add the cookies of your account.",
-    Reason.AGE_RESTRICTED: "The site asks for proof of age; add the cookies of an account that may watch the video.",
-    Reason.MEMBERS_ONLY: "The video is for paying members only; add the cookies of an account that may watch it.",
-    Reason.PASSWORD_PROTECTED: "The video is protected by a password of its own, which cannot be given here.",
-    Reason.PRIVATE: "The video is private; ask its owner for access and add the cookies of your account.",
-    Reason.GEO_BLOCKED: "The video is not available in the country that this server is in.",
-    Reason.BOT_CHECK: "The site takes this server for a robot; add the cookies of your browser, or try again later.",
-    Reason.ACCESS_DENIED: "The site refuses to hand out this video; cookies of your account may help.",
-    Reason.RATE_LIMITED: "The site has had too many requests from this server; wait before you try again.",
-    Reason.SERVER_ERROR: "The site's server has an error; try again later.",
-    Reason.NETWORK: "The connection to the site failed; check the network of this server and try again.",
-    Reason.CERTIFICATE: "The site cannot prove who it is (its certificate is not valid), so nothing was downloaded.",
-    Reason.LINK_EXPIRED: "The link to the media file has expired; starting again looks it up afresh.",
-    Reason.LOOKUP_TIMED_OUT: "The site took too long to show the video; try again later.",
-    Reason.STALLED: "No data came for too long; start the download again to go on.",
-    Reason.KILLED: "The download's process ended unexpectedly; start it again to go on.",
-    Reason.CANCELLED: "The download was stopped.",
-    Reason.NO_SPACE: "The disk is full; free some space and start the download again.",
-    Reason.FILE_TOO_LARGE: "The file is larger than this server allows; choose a lower quality.",
-    Reason.STORAGE: "The file could not be written; check the permissions and the state of the download folder.",
-    Reason.INCOMPLETE: "What arrived is not the whole video; start the download again.",
-    Reason.POSTPROCESSING_FAILED: "The file was downloaded but could not be converted; try another conversion or none.",
-    Reason.EXTRACTOR_BROKEN: "The site has changed and is not understood any more; an update of yt-dlp may help.",
-    Reason.UNKNOWN: "The download failed for an unknown reason; the details say more.",
+    Reason.UNSUPPORTED_SITE: gettext_noop("No video was found on this page, and its site is not supported."),
+    Reason.DRM: gettext_noop("This video is protected by DRM and cannot be downloaded."),
+    Reason.LIVE: gettext_noop("This is a live stream, which cannot be recorded yet; try again when it has ended."),
+    Reason.NOT_A_VIDEO: gettext_noop("There is no video at this address; give the address of the page that plays it."),
+    Reason.PLAYLIST: gettext_noop("This is a playlist; give the address of one video."),
+    Reason.NOT_FOUND: gettext_noop("The site has nothing at this address; check it for a typing error."),
+    Reason.REMOVED: gettext_noop("The video is no longer available on its site."),
+    Reason.NOT_LIVE_YET: gettext_noop("The video has not been broadcast yet; try again after it has begun."),
+    Reason.FORMAT_UNAVAILABLE: gettext_noop(
+        "The video does not come in the quality that was asked for; choose another quality."
+    ),
+    Reason.LOGIN_NEEDED: gettext_noop(
+        "The site shows this video to signed-in users only; add the cookies of your account."
+    ),
+    Reason.AGE_RESTRICTED: gettext_noop(
+        "The site asks for proof of age; add the cookies of an account that may watch the video."
+    ),
+    Reason.MEMBERS_ONLY: gettext_noop(
+        "The video is for paying members only; add the cookies of an account that may watch it."
+    ),
+    Reason.PASSWORD_PROTECTED: gettext_noop(
+        "The video is protected by a password of its own, which cannot be given here."
+    ),
+    Reason.PRIVATE: gettext_noop("The video is private; ask its owner for access and add the cookies of your account."),
+    Reason.GEO_BLOCKED: gettext_noop("The video is not available in the country that this server is in."),
+    Reason.BOT_CHECK: gettext_noop(
+        "The site takes this server for a robot; add the cookies of your browser, or try again later."
+    ),
+    Reason.ACCESS_DENIED: gettext_noop("The site refuses to hand out this video; cookies of your account may help."),
+    Reason.RATE_LIMITED: gettext_noop(
+        "The site has had too many requests from this server; wait before you try again."
+    ),
+    Reason.SERVER_ERROR: gettext_noop("The site's server has an error; try again later."),
+    Reason.NETWORK: gettext_noop("The connection to the site failed; check the network of this server and try again."),
+    Reason.CERTIFICATE: gettext_noop(
+        "The site cannot prove who it is (its certificate is not valid), so nothing was downloaded."
+    ),
+    Reason.LINK_EXPIRED: gettext_noop("The link to the media file has expired; starting again looks it up afresh."),
+    Reason.LOOKUP_TIMED_OUT: gettext_noop("The site took too long to show the video; try again later."),
+    Reason.STALLED: gettext_noop("No data came for too long; start the download again to go on."),
+    Reason.KILLED: gettext_noop("The download's process ended unexpectedly; start it again to go on."),
+    Reason.CANCELLED: gettext_noop("The download was stopped."),
+    Reason.NO_SPACE: gettext_noop("The disk is full; free some space and start the download again."),
+    Reason.FILE_TOO_LARGE: gettext_noop("The file is larger than this server allows; choose a lower quality."),
+    Reason.STORAGE: gettext_noop(
+        "The file could not be written; check the permissions and the state of the download folder."
+    ),
+    Reason.INCOMPLETE: gettext_noop("What arrived is not the whole video; start the download again."),
+    Reason.POSTPROCESSING_FAILED: gettext_noop(
+        "The file was downloaded but could not be converted; try another conversion or none."
+    ),
+    Reason.EXTRACTOR_BROKEN: gettext_noop(
+        "The site has changed and is not understood any more; an update of yt-dlp may help."
+    ),
+    Reason.UNKNOWN: gettext_noop("The download failed for an unknown reason; the details say more."),
 }
 
 _CODES: Final = {

@@ -14,6 +14,8 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import idna
 
+from downloads.engine.words import gettext_noop
+
 MAX_URL_LENGTH: Final = 8192
 MAX_HOST_LENGTH: Final = 253
 MAX_REFUSALS: Final = 20
@@ -63,8 +65,8 @@ _BYTES_OF_IPV4: Final = 4
 _LARGEST_BYTE: Final = 255
 
 
-_BAD_HOST: Final = "The host or the port of this address is not valid."
-_BAD_NUMBERS: Final = "The IP address in this address is not valid."
+_BAD_HOST: Final = gettext_noop("The host or the port of this address is not valid.")
+_BAD_NUMBERS: Final = gettext_noop("The IP address in this address is not valid.")
 
 
 class BadUrl(ValueError):
@@ -129,9 +131,9 @@ def normalise_url(text: str, policy: AddressPolicy) -> str:
     except ValueError:
         raise BadUrl(_BAD_HOST) from None
     if "@" in parts.netloc:
-        raise BadUrl("User names and passwords in an address are not accepted; use cookies to sign in.")
+        raise BadUrl(gettext_noop("User names and passwords in an address are not accepted; use cookies to sign in."))
     if not host:
-        raise BadUrl("This address does not name a host.")
+        raise BadUrl(gettext_noop("This address does not name a host."))
     if not _NETLOC.fullmatch(parts.netloc) or port == 0:
         # `urlsplit` reads `x[::1]y` as ::1, and another reader may not.
         raise BadUrl(_BAD_HOST)
@@ -144,14 +146,14 @@ def normalise_url(text: str, policy: AddressPolicy) -> str:
 def _checked_text(text: str) -> str:
     url = text.strip().strip(_INVISIBLE_ENDS).strip()
     if not url:
-        raise BadUrl("The address is empty.")
+        raise BadUrl(gettext_noop("The address is empty."))
     if len(url) > MAX_URL_LENGTH:
         raise BadUrl(f"An address can have at most {MAX_URL_LENGTH:,} characters.")
     if _FORBIDDEN_CHARACTER.search(url):
-        raise BadUrl("An address cannot have spaces, line breaks or control characters in it.")
+        raise BadUrl(gettext_noop("An address cannot have spaces, line breaks or control characters in it."))
     if "__youtubedl_smuggle" in unquote(url):
         # yt-dlp hands data from one extractor to another in this fragment, and would believe a stranger's.
-        raise BadUrl("This address carries internal data of the downloader and is not accepted.")
+        raise BadUrl(gettext_noop("This address carries internal data of the downloader and is not accepted."))
     return url
 
 
@@ -163,7 +165,7 @@ def _with_scheme(text: str) -> str:
     bare = _WITHOUT_SCHEME.match(text)
     if bare and _is_plainly_a_host(bare["host"]):
         return f"https://{text}"
-    raise BadUrl("Only web addresses that begin with http:// or https:// can be downloaded.")
+    raise BadUrl(gettext_noop("Only web addresses that begin with http:// or https:// can be downloaded."))
 
 
 def _is_plainly_a_host(text: str) -> bool:
@@ -185,7 +187,7 @@ def _checked_host(host: str, policy: AddressPolicy) -> str:
     if len(name) > MAX_HOST_LENGTH or not all(_LABEL.fullmatch(label) for label in name.split(".")):
         raise BadUrl(_BAD_HOST)
     if (name in _LOOPBACK_NAMES or name.endswith(".localhost")) and not policy.allows_loopback():
-        raise BadUrl("This address leads to the server itself, which downloads may not reach.")
+        raise BadUrl(gettext_noop("This address leads to the server itself, which downloads may not reach."))
     return name
 
 

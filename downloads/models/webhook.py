@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from downloads.sealing import seal, unseal
 from downloads.states import Status
@@ -197,7 +198,7 @@ class WebhookDelivery(models.Model):
     )
     claim = models.UUIDField(null=True, editable=False)
     due_at = models.DateTimeField(_("next attempt"), db_default=Now(), editable=False)
-    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0, editable=False)
+    attempts = models.PositiveSmallIntegerField(pgettext_lazy("how many", "attempts"), default=0, editable=False)
     created_at = models.DateTimeField(_("happened"), db_default=Now(), editable=False)
     ended_at = models.DateTimeField(_("ended"), null=True, editable=False)
     last_code = models.PositiveIntegerField(_("last answer"), default=0, editable=False, help_text=_("HTTP status"))

@@ -18,7 +18,7 @@ from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.process import EngineUnavailable
 from downloads.installation import AlreadyRunning, lock_data_folder
 from downloads.models import Task
-from downloads.operations import Refused
+from downloads.refusals import Refused
 from downloads.states import FINISHED, Status
 from downloads.worker import Worker
 

@@ -1,0 +1,53 @@
+"""What cannot be done, and how that is said: one sentence for people, one word for programs."""
+
+from django.utils.translation import gettext_noop
+
+from downloads.states import Status
+
+
+class Refused(Exception):
+    """What was asked for cannot be done. `str()` is one sentence for people; `code` is the API's word for it."""
+
+    def __init__(self, code: str, sentence: str, field: str = "", retry_after: int | None = None) -> None:
+        """Take the code, the sentence, for bad input the field that it is about, and seconds until a retry is due."""
+        super().__init__(sentence)
+        self.code = code
+        self.field = field
+        self.retry_after = retry_after
+
+
+def not_found() -> Refused:
+    """There is no such task."""
+    return Refused("TASK_NOT_FOUND", gettext_noop("There is no task with this id; it may have been deleted."))
+
+
+def not_startable(status: Status) -> Refused:
+    """It cannot be queued from this state."""
+    if status == Status.COMPLETED:
+        return Refused(
+            "TASK_ALREADY_COMPLETED",
+            gettext_noop("This task is completed; add the link again to download it once more."),
+        )
+    return Refused("TASK_ALREADY_RUNNING", gettext_noop("This task is waiting or running already."))
+
+
+def not_paused(status: Status) -> Refused:
+    """It cannot be resumed from this state."""
+    return Refused("TASK_NOT_PAUSED", f"This task is {status}; only a paused one can be resumed.")
+
+
+def not_retryable(status: Status) -> Refused:
+    """It cannot be retried from this state."""
+    return Refused("TASK_NOT_RETRYABLE", f"This task is {status}; only a failed or cancelled one can be retried.")
+
+
+def not_pausable(status: Status) -> Refused:
+    """It cannot be paused in this state."""
+    return Refused(
+        "TASK_NOT_PAUSABLE", f"This task is {status}; only one that waits for its turn or downloads can be paused."
+    )
+
+
+def not_active(status: Status) -> Refused:
+    """There is nothing to cancel in this state."""
+    return Refused("TASK_NOT_ACTIVE", f"This task is {status}; there is nothing to cancel.")
