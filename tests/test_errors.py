@@ -367,7 +367,7 @@ def test_retry_after_as_a_date(offset, seconds):
         (said("Unable to extract title", expected=False), "[Some] login-private-drm: Unable to extract title"),
         (said("Private video. " + LOGIN_HINT), "[Some] login-private-drm: Private video."),
         (DownloadError("ERROR: \r[download] Got error: odd\n thing"), "Got error: odd thing"),
-        (OSError("[Errno 13] denied: '/srv/data/work/ab12/media.mp4'"), "[Errno 13] denied: 'media.mp4'"),
+        (OSError("[Errno 13] denied: '/srv/data/tasks/ab12/media.mp4'"), "[Errno 13] denied: 'media.mp4'"),
         (RuntimeError("at https://cdn.test/a.mp4?token=secret now"), "at https://cdn.test/a.mp4 now"),
         (RuntimeError("a\u202eb\x00c"), "abc"),
         (RuntimeError(), "RuntimeError"),
