@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from downloads.engine.choices import Choices
 from downloads.engine.errors import Failure
 from downloads.engine.formats import PostProcessing, Quality
 
@@ -27,7 +28,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     """Everything that a child needs to know for a download, and nothing else.
 
     `folder` is the task's own working folder; `cookies` is the text that the user gave, in the clear, in memory only;
-    `looked_up` is what a look-up a short while ago said in `Kept`, or empty.
+    `looked_up` is what a look-up a short while ago said in `Kept`, or empty; `egress` is the address of the proxy that
+    what is no Python socket has to go through, with this job's own credentials in it.
     """
 
     task_id: str
@@ -40,6 +42,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     cookies: str = ""
     allowed_networks: tuple[str, ...] = ()
     looked_up: str = ""
+    choices: Choices = Choices()
+    egress: str = ""
 
 
 class LookUpJob(msgspec.Struct, frozen=True, kw_only=True, tag="look_up"):
@@ -53,6 +57,8 @@ class LookUpJob(msgspec.Struct, frozen=True, kw_only=True, tag="look_up"):
     cache: str
     cookies: str = ""
     allowed_networks: tuple[str, ...] = ()
+    choices: Choices = Choices()
+    egress: str = ""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True, tag="found"):
@@ -64,6 +70,13 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, tag="found"):
     uploader: Annotated[str, msgspec.Meta(max_length=300, pattern=_NO_NUL)]
     duration: Annotated[float, msgspec.Meta(ge=0)]
     thumbnail: Annotated[str, msgspec.Meta(max_length=4096, pattern=_NO_NUL)]
+    is_live: bool = False
+
+
+class Pictured(msgspec.Struct, frozen=True, tag="pictured"):
+    """There is a picture of the video for the page: a JPEG at most 640 pixels wide, `name` relative to the folder."""
+
+    name: str
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
@@ -80,12 +93,23 @@ class Processing(msgspec.Struct, frozen=True, tag="processing"):
     """All bytes are here; ffmpeg works now."""
 
 
+class SideFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that goes beside the finished one: `name` is relative to the task's folder.
+
+    In the library it is called as the finished file is, with `suffix` (`.en.srt`, `.jpg`) instead of the extension.
+    """
+
+    name: str
+    suffix: Annotated[str, msgspec.Meta(max_length=24, pattern=r"^(\.[A-Za-z0-9-]{1,16}){1,2}$")]
+
+
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """The file is whole and proven. `name` is relative to the task's folder."""
 
     name: str
     extension: str
     size: Amount
+    side_files: tuple[SideFile, ...] = ()
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
@@ -144,7 +168,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, tag="kept"):
     info: str
 
 
-Event = Found | Progress | Processing | Done | Failed | Described | Kept
+Event = Found | Pictured | Progress | Processing | Done | Failed | Described | Kept
 Say = Callable[[Event], None]
 
 _encoder = msgspec.json.Encoder()
