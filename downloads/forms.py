@@ -26,7 +26,7 @@ POST_PROCESSING = (
 
 
 class AddForm(forms.Form):
-    """A link and the form in which it is wanted; `cleaned_data` is what `operations.add` takes."""
+    """A link and the form in which it is wanted; `cleaned_data` is what a `Wish` is made of."""
 
     url = forms.CharField(
         label=_("Link"),

@@ -9,6 +9,7 @@ import itertools
 import logging
 import threading
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -38,7 +39,30 @@ def use_loop(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def task_changed(task: Task) -> None:
-    """Say that a task was created or moved: as `task`, and as `progress` for clients that know nothing else."""
+    """Say that a task was created or moved: as `task`, and as `progress` for clients that know nothing else.
+
+    Its playlist, if it is in one, has changed with it.
+    """
+    tasks_changed([task])
+
+
+def tasks_changed(tasks: Sequence[Task]) -> None:
+    """Say so of many, and once of each playlist that they are in."""
+    for task in tasks:
+        _say_how_it_is(task)
+    for playlist_id in {task.playlist_id for task in tasks if task.playlist_id}:
+        _playlist_changed(playlist_id)
+
+
+def _playlist_changed(playlist_id: str) -> None:
+    playlist = Task.objects.filter(pk=playlist_id).first()
+    if playlist:
+        _say_how_it_is(playlist)
+    else:
+        _send({"task_id": playlist_id, "deleted": True})  # it went with its last item
+
+
+def _say_how_it_is(task: Task) -> None:
     _send({"task_id": task.id, "revision": task.revision, "task": task_json(task), "progress": progress_json(task)})
 
 
@@ -47,9 +71,11 @@ def progressed(task: Task) -> None:
     _send({"task_id": task.id, "revision": task.revision, "progress": progress_json(task)})
 
 
-def deleted(task_id: str) -> None:
-    """Say that a task is gone."""
-    _send({"task_id": task_id, "deleted": True})
+def deleted(task: Task) -> None:
+    """Say that a task is gone; its row need not be there any more."""
+    _send({"task_id": task.id, "deleted": True})
+    if task.playlist_id:
+        _playlist_changed(task.playlist_id)
 
 
 def _send(message: dict[str, Any]) -> None:

@@ -4,38 +4,35 @@ Each changes the row, and once that is committed sends the message and tells the
 """
 
 import contextlib
+import json
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 
+import msgspec
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext_noop
 
-from downloads import actors, live, lookups, refusals, storage
+from downloads import actors, batches, live, lookups, refusals, storage
+from downloads.batches import RESUMABLE, RETRYABLE, Verdicts, announce, is_id, queue_many
+from downloads.engine.choices import from_builtins, to_builtins
 from downloads.engine.cookies import BadCookies, parse_cookies
 from downloads.engine.filenames import checked_custom_filename
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.messages import Described
 from downloads.engine.network import AddressPolicy, BadUrl, normalise_url
-from downloads.models import CLEAN_SLATE, STARTABLE, MoveRefused, Task
+from downloads.models import STARTABLE, MoveRefused, Preset, Task
 from downloads.refusals import Refused
 from downloads.sealing import seal
 from downloads.states import RUNNING, Status, Stop
 
 STOP_WAIT = 3.0  # seconds that a request to stop is waited for
 LOOK_EVERY = 0.05
-RETRYABLE = frozenset({Status.FAILED, Status.CANCELLED})
-RESUMABLE = frozenset({Status.PAUSED})
-
-
-def is_id(text: str) -> bool:
-    """Whether this can be an id at all; anything else need not reach the database."""
-    return text.isascii() and text.isalnum()
 
 
 def address_policy() -> AddressPolicy:
@@ -66,6 +63,18 @@ def _check_cookies(cookies: str, url: str) -> None:
         raise Refused("VALIDATION_ERROR", str(error), "cookies") from None
 
 
+def checked_choices(choices: Mapping[str, object]) -> dict[str, object]:
+    """Finer wishes as they are kept: without what is as usual.
+
+    Raises:
+        Refused: VALIDATION_ERROR.
+    """
+    try:
+        return to_builtins(from_builtins(choices))
+    except msgspec.ValidationError as error:
+        raise Refused("VALIDATION_ERROR", f"{error}.", "choices") from None
+
+
 def _checked_filename(name: str) -> str:
     try:
         return checked_custom_filename(name) if name else ""
@@ -83,6 +92,9 @@ def find(task_id: str) -> Task:
         return Task.objects.get(pk=task_id if is_id(task_id) else "")
 
 
+Form = tuple[str, str, str, str]  # what makes two tasks the same: link, quality, processing, finer wishes
+
+
 class IfExists(StrEnum):
     """What an `add` does when the same is waiting or running already."""
 
@@ -92,18 +104,23 @@ class IfExists(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What somebody wants to have downloaded, as it was said."""
+    """What somebody wants to have downloaded, as it was said.
+
+    `choices` is what a `Choices` is in JSON, as far as it was said; `preset` names a preset, empty for the default one.
+    """
 
     url: str
-    quality: Quality = Quality.BEST
-    post_processing: PostProcessing = PostProcessing.NONE
+    preset: str = ""
+    quality: Quality | None = None
+    post_processing: PostProcessing | None = None
+    choices: Mapping[str, object] = field(default_factory=dict)
     cookies: str = ""
     custom_filename: str = ""
     auto_start: bool = False
     if_exists: IfExists = IfExists.NEW
 
-    def task(self) -> Task:
-        """The task that this asks for, checked and not stored yet.
+    def task(self, preset: Preset | None) -> Task:
+        """The task that this asks for, checked and not stored yet. What it does not say, the preset says.
 
         Raises:
             Refused: INVALID_URL or VALIDATION_ERROR.
@@ -111,10 +128,12 @@ class Wish:
         url = _checked_url(self.url)
         filename = _checked_filename(self.custom_filename)
         _check_cookies(self.cookies, url)
+        preset = preset or Preset()
         return Task(
             url=url,
-            quality=self.quality,
-            post_processing=self.post_processing,
+            quality=self.quality or preset.quality,
+            post_processing=self.post_processing or preset.post_processing,
+            choices=checked_choices({**preset.choices, **self.choices}),
             sealed_cookies=seal(self.cookies),
             custom_filename=filename,
             status=Status.QUEUED if self.auto_start else Status.PENDING,
@@ -129,31 +148,8 @@ class Added:
     is_new: bool = True
 
 
-def add(
-    url: str,
-    *,
-    quality: Quality = Quality.BEST,
-    post_processing: PostProcessing = PostProcessing.NONE,
-    cookies: str = "",
-    custom_filename: str = "",
-) -> Task:
-    """Store a new task; it waits in `pending` for its start. Needs no network.
-
-    Raises:
-        Refused: INVALID_URL or VALIDATION_ERROR.
-    """
-    wish = Wish(
-        url=url,
-        quality=quality,
-        post_processing=post_processing,
-        cookies=cookies,
-        custom_filename=custom_filename,
-    )
-    return add_wish(wish).task
-
-
-def add_wish(wish: Wish) -> Added:
-    """Do the same for whoever wants more: to start it at once, or to have the one that is there.
+def add(wish: Wish) -> Added:
+    """Store a new task; it waits in `pending` for its start unless the wish says otherwise. Needs no network.
 
     Raises:
         Refused: INVALID_URL or VALIDATION_ERROR.
@@ -173,8 +169,9 @@ def add_all(wishes: Sequence[Wish]) -> list[Added | Refused]:
     new: list[Task] = []
     with transaction.atomic():
         known = _under_way(wishes)
+        presets = _presets(wishes)
         for wish in wishes:
-            result = _result(wish, known)
+            result = _result(wish, presets, known)
             if isinstance(result, Added) and result.is_new:
                 known[_form(result.task)] = result.task
                 new.append(result.task)
@@ -193,9 +190,18 @@ def add_all(wishes: Sequence[Wish]) -> list[Added | Refused]:
     return results
 
 
-def _result(wish: Wish, known: dict[tuple[str, str, str], Task]) -> Added | Refused:
+def _presets(wishes: Sequence[Wish]) -> dict[str, Preset]:
+    """The presets that these name, by name; the default one has none here."""
+    presets = {preset.name: preset for preset in Preset.objects.filter(name__in={wish.preset for wish in wishes})}
+    default = Preset.objects.default() if any(not wish.preset for wish in wishes) else None
+    return presets | ({"": default} if default else {})
+
+
+def _result(wish: Wish, presets: dict[str, Preset], known: dict[Form, Task]) -> Added | Refused:
+    if wish.preset and wish.preset not in presets:
+        return Refused("VALIDATION_ERROR", f"There is no preset called {wish.preset}.", "preset")
     try:
-        task = wish.task()
+        task = wish.task(presets.get(wish.preset))
     except Refused as refused:
         return refused
     if wish.if_exists == IfExists.RETURN and _form(task) in known:
@@ -203,39 +209,15 @@ def _result(wish: Wish, known: dict[tuple[str, str, str], Task]) -> Added | Refu
     return Added(task)
 
 
-def _under_way(wishes: Sequence[Wish]) -> dict[tuple[str, str, str], Task]:
+def _under_way(wishes: Sequence[Wish]) -> dict[Form, Task]:
     """Find what waits or runs already, if anybody asked for that; the newest of each form."""
     if not any(wish.if_exists == IfExists.RETURN for wish in wishes):
         return {}
     return {_form(task): task for task in Task.objects.under_way().order_by("created_at", "id")}
 
 
-def _form(task: Task) -> tuple[str, str, str]:
-    return task.url, task.quality, task.post_processing
-
-
-def announce(tasks: Iterable[Task]) -> None:
-    """Send for those that are queued, and tell the feed of all."""
-    for task in tasks:
-        if task.status == Status.QUEUED:
-            actors.run_task.send(task.pk)
-        live.task_changed(task)
-
-
-def announce_anew(tasks: Collection[Task]) -> None:
-    """Tell the feed how these are now, and send for those that are queued."""
-    if tasks:
-        announce(Task.objects.filter(pk__in=[task.pk for task in tasks]))
-
-
-def queue_many(ids: Collection[str], only_from: frozenset[Status] = STARTABLE) -> tuple[list[Task], list[Task]]:
-    """Queue those of these that are in one of the states; return all that there are, as they were, and the queued."""
-    with transaction.atomic():
-        tasks = Task.objects.lock(filter(is_id, ids))
-        chosen = [task for task in tasks if task.status in only_from]
-        Task.objects.move_idle(chosen, Status.QUEUED, **CLEAN_SLATE)
-        transaction.on_commit(partial(announce_anew, chosen))
-    return tasks, chosen
+def _form(task: Task) -> Form:
+    return task.url, task.quality, task.post_processing, json.dumps(task.choices, sort_keys=True)
 
 
 def extract(url: str, *, quality: Quality, post_processing: PostProcessing, cookies: str) -> Described:
@@ -285,6 +267,11 @@ def retry(task_id: str) -> Task:
 
 def _queue(task_id: str, only_from: frozenset[Status], refusal: Callable[[Status], Refused]) -> Task:
     task = find(task_id)
+    if task.is_playlist:
+        _, queued = queue_many([task_id], only_from)
+        if not queued:
+            raise refusal(Status(task.status))
+        return task
     try:
         with _still_there():
             task.queue(only_from)
@@ -294,16 +281,26 @@ def _queue(task_id: str, only_from: frozenset[Status], refusal: Callable[[Status
     return task
 
 
-def change(task_id: str, *, cookies: str | None = None, custom_filename: str | None = None, **form: str) -> Task:
+def change(
+    task_id: str,
+    *,
+    cookies: str | None = None,
+    custom_filename: str | None = None,
+    choices: Mapping[str, object] | None = None,
+    **form: str,
+) -> Task:
     """Change what was asked for; what is None stays. `form` is a `quality`, a `post_processing` or both.
 
-    Bytes of another quality or processing are thrown away.
+    `choices` are those that shall be other than they are. Bytes of another quality, processing or choice are thrown
+    away.
 
     Raises:
         Refused: TASK_NOT_FOUND, TASK_NOT_EDITABLE or VALIDATION_ERROR.
     """
     task = find(task_id)
-    columns = dict(form)
+    columns: dict[str, object] = dict(form)
+    if choices:
+        columns["choices"] = checked_choices({**task.choices, **choices})
     if cookies is not None:
         _check_cookies(cookies, task.url)
         columns["sealed_cookies"] = seal(cookies)
@@ -333,6 +330,8 @@ def pause(task_id: str) -> Task:
         Refused: TASK_NOT_FOUND or TASK_NOT_PAUSABLE.
     """
     task = find(task_id)
+    if task.is_playlist:
+        return _stop_items(task, batches.pause_all)
     try:
         with _still_there():
             task.pause()
@@ -351,8 +350,34 @@ def finish(task_id: str) -> Task:
     Raises:
         Refused: TASK_NOT_FOUND or TASK_NOT_LIVE.
     """
-    find(task_id)
-    raise Refused("TASK_NOT_LIVE", "This task is no recording of a live stream; only such a one can be finished early.")
+    task = find(task_id)
+    try:
+        with _still_there():
+            task.end_recording()
+    except MoveRefused:
+        sentence = gettext_noop("This task is not recording a live stream; only such a one can be finished early.")
+        raise Refused("TASK_NOT_LIVE", sentence) from None
+    live.task_changed(task)
+    _wait(lambda: _recorded(task))
+    return task
+
+
+def _recorded(task: Task) -> bool:
+    with _still_there():
+        task.refresh_from_db()
+    return task.status != Status.DOWNLOADING
+
+
+def _stop_items(playlist: Task, stop_all: Callable[[Collection[str]], Verdicts]) -> Task:
+    """Pause or cancel the items, and wait for that."""
+    verdict = stop_all([playlist.pk])[playlist.pk]
+    if isinstance(verdict, Refused):
+        raise verdict
+    stopping = Task.objects.running().filter(playlist=playlist).exclude(stop=Stop.NONE)
+    _wait(lambda: not stopping.exists())
+    with _still_there():
+        playlist.refresh_from_db()
+    return playlist
 
 
 def cancel(task_id: str) -> Task:
@@ -362,6 +387,8 @@ def cancel(task_id: str) -> Task:
         Refused: TASK_NOT_FOUND or TASK_NOT_ACTIVE.
     """
     task = find(task_id)
+    if task.is_playlist:
+        return _stop_items(task, batches.cancel_all)
     try:
         with _still_there():
             task.cancel()
@@ -383,6 +410,10 @@ def delete(task_id: str, *, delete_file: bool = False) -> None:
         Refused: TASK_NOT_FOUND.
     """
     task = find(task_id)
+    if task.is_playlist:
+        batches.delete_all([task_id], delete_files=delete_file)
+        _wait(lambda: not Task.objects.filter(pk=task_id).exists())
+        return
     if not _removed(task):
         live.task_changed(task)
         _wait(lambda: _removed(task))
@@ -399,7 +430,7 @@ def _removed(task: Task) -> bool:
         task.refresh_from_db()
     if task.remove():
         storage.discard(task.id)
-        live.deleted(task.id)
+        live.deleted(task)
         return True
     return not Task.objects.filter(pk=task.pk).exists()
 

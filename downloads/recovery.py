@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection
 
 from downloads import actors, broker, live, runner, storage
-from downloads.models import LeaseLost, Task, WebhookDelivery
+from downloads.models import GOES_ON, LeaseLost, Task, WebhookDelivery
 from downloads.states import Status
 
 SWEEP_EVERY = 1.0  # seconds
@@ -75,7 +75,7 @@ def _mend(task: Task) -> None:
     if task.lease is None or storage.is_held(task.id):
         return  # its child is about to die; our lease runs out, and the next sweep sees it again
     try:
-        if task.stop:
+        if task.stop not in GOES_ON:
             runner.carry_out_stop(task, task.lease)
         elif task.status == Status.PROCESSING and storage.is_stored(task.file_name, task.file_size):
             runner.complete(task, task.lease, task.file_size)

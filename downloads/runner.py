@@ -10,13 +10,13 @@ from uuid import UUID
 
 from django.conf import settings
 
-from downloads import live, lookups, metrics, storage
+from downloads import live, lookups, metrics, playlists, storage
 from downloads.engine import messages
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.filenames import library_name
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.process import Child, Engine, EngineUnavailable
-from downloads.models import MAX_FAILURES, Facts, LeaseLost, Task
+from downloads.models import GOES_ON, MAX_FAILURES, Facts, LeaseLost, Task
 from downloads.sealing import Unreadable, unseal
 from downloads.states import Status, Stop
 
@@ -27,10 +27,10 @@ RENEW_EVERY = 5.0  # seconds, when there is no progress to write
 TIME_LIMITS = {Status.STARTING: 120.0, Status.DOWNLOADING: 60.0, Status.PROCESSING: 3600.0}
 # A result that failed its proof is fetched once more from nothing, not five times: the site's word may be what is wrong
 TRIES_OF = {Reason.INCOMPLETE: 2}
-Step = messages.Found | messages.Progress | messages.Processing | messages.Done
+Step = messages.Found | messages.Items | messages.Listed | messages.Progress | messages.Processing | messages.Done
 # What the engine may say in which state, beside that it failed
 IN_TURN: dict[Status, tuple[type[Step], ...]] = {
-    Status.STARTING: (messages.Found,),
+    Status.STARTING: (messages.Found, messages.Items, messages.Listed),
     Status.DOWNLOADING: (messages.Progress, messages.Processing),
     Status.PROCESSING: (messages.Progress, messages.Done),
 }
@@ -47,7 +47,7 @@ class Interruption(enum.Enum):
     SHUTDOWN = "the service ends"
 
 
-Ending = messages.Done | Failure | Interruption
+Ending = messages.Done | messages.Listed | Failure | Interruption
 
 
 def run_task(task_id: str, *, engine: Engine, worker: str, stopping: threading.Event) -> None:
@@ -76,6 +76,7 @@ class Run:
         self._bytes_before = task.downloaded_bytes
         self._renewed_at = self._news_at = self._claimed_at = time.monotonic()
         self._heard = False
+        self._items: list[messages.ListedItem] = []
         self._looked_at = 0.0
 
     def to_the_end(self) -> None:
@@ -114,6 +115,8 @@ class Run:
             cookies=cookies,
             allowed_networks=tuple(str(network) for network in settings.ALLOWED_NETWORKS),
             looked_up=lookups.kept(task.url, cookies),
+            choices=task.wishes,
+            playlist_limit=settings.PLAYLIST_LIMIT,
         )
 
     def _follow(self, child: Child) -> Ending:
@@ -130,9 +133,12 @@ class Run:
                     return event.failure
                 if not isinstance(event, IN_TURN[Status(self._task.status)]):
                     return self._failure(Reason.KILLED, f"the engine spoke out of turn: {type(event).__name__}")
-                if isinstance(event, messages.Done):
+                if isinstance(event, messages.Done | messages.Listed):
                     return event
-                self._apply(event)
+                if isinstance(event, messages.Items):
+                    self._items += event.items
+                else:
+                    self._apply(event)
             if ending := self._interruption(child):
                 return ending
 
@@ -142,17 +148,7 @@ class Run:
             self._progress(event)
             return
         if isinstance(event, messages.Found):
-            task.begin_download(
-                self._lease,
-                Facts(
-                    title=event.title,
-                    media_id=event.media_id,
-                    site=event.site,
-                    uploader=event.uploader,
-                    duration=event.duration,
-                    thumbnail=event.thumbnail,
-                ),
-            )
+            task.begin_download(self._lease, _facts(event))
         else:
             self._renew()  # the last progress of the download is written before the state that follows it
             task.begin_processing(self._lease)
@@ -183,6 +179,8 @@ class Run:
             eta=task.eta,
         )
         self._renewed_at = time.monotonic()
+        if task.playlist_id:
+            playlists.progressed(task.playlist_id)
 
     def _interruption(self, child: Child) -> Ending | None:
         """What ends the attempt from outside: a request, the end of the service, a dead or a silent child."""
@@ -193,7 +191,8 @@ class Run:
             return self._failure(Reason.KILLED, "the engine's process ended without a word")
         if now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
-            if self._task.stop_asked(self._lease):
+            stop = self._task.stop_asked(self._lease)
+            if stop not in GOES_ON:
                 return Interruption.STOP
         if now - self._news_at > TIME_LIMITS[Status(self._task.status)]:
             stalled = Reason.LOOKUP_TIMED_OUT if self._task.status == Status.STARTING else Reason.STALLED
@@ -219,8 +218,11 @@ class Run:
             if failure is None:
                 return
             ending = failure
-        if self._task.stop_asked(self._lease):
+        if self._task.stop_asked(self._lease) not in GOES_ON:
             carry_out_stop(self._task, self._lease)
+            return
+        if isinstance(ending, messages.Listed):
+            playlists.expand(self._task, self._lease, _facts(ending.found), self._items, total=ending.total)
             return
         try:
             self._put_back_or_fail(ending)
@@ -267,6 +269,18 @@ class Run:
         live.task_changed(task)
 
 
+def _facts(found: messages.Found) -> Facts:
+    return Facts(
+        title=found.title,
+        media_id=found.media_id,
+        site=found.site,
+        uploader=found.uploader,
+        duration=found.duration,
+        thumbnail=found.thumbnail,
+        is_live=found.is_live,
+    )
+
+
 def complete(task: Task, lease: UUID, size: int) -> None:
     """Finish a task whose file is in the library.
 
@@ -291,7 +305,7 @@ def carry_out_stop(task: Task, lease: UUID) -> None:
     task.stopped(lease)
     logger.info("Task %s: stopped on request (%s)", task.id, stop)
     if stop == Stop.DELETE:
-        live.deleted(task.id)
+        live.deleted(task)
     else:
         live.task_changed(task)
 

@@ -14,6 +14,7 @@ def epoch(moment: datetime | None) -> float | None:
 
 def task_json(task: Task) -> dict[str, Any]:
     """A task as lists and the feed show it: the fields of the specification, then ours."""
+    has_file = task.status == Status.COMPLETED and not task.is_playlist
     return {
         "id": task.id,
         "url": task.url,
@@ -33,6 +34,7 @@ def task_json(task: Task) -> dict[str, Any]:
         "finished_at": epoch(task.finished_at),
         "quality": task.quality,
         "post_processing": task.post_processing,
+        "choices": task.choices,
         "custom_filename": task.custom_filename,
         "stopping": task.stop,
         "failures": task.failures,
@@ -41,9 +43,15 @@ def task_json(task: Task) -> dict[str, Any]:
         "uploader": task.uploader,
         "duration": task.duration,
         "thumbnail": task.thumbnail,
-        "file_name": task.file_name if task.status == Status.COMPLETED else "",
+        "is_live": task.is_live,
+        "is_playlist": task.is_playlist,
+        "playlist_id": task.playlist_id,
+        "playlist_index": task.playlist_index,
+        "playlist_total": task.playlist_total,
+        "playlist_skipped": task.playlist_skipped,
+        "file_name": task.file_name if has_file else "",
         "file_size": task.file_size,
-        "file_url": f"/api/downloads/tasks/{task.id}/file" if task.status == Status.COMPLETED else "",
+        "file_url": f"/api/downloads/tasks/{task.id}/file" if has_file else "",
         "revision": task.revision,
     }
 

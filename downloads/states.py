@@ -7,6 +7,8 @@ pending ─start─▶ queued ─claim─▶ starting ─▶ downloading ─▶ 
  starting/downloading/processing ─▶ failed    paused/failed/cancelled ─start─▶ queued
 """
 
+from collections.abc import Collection
+
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
@@ -26,9 +28,14 @@ class Status(TextChoices):
 
 
 class Stop(TextChoices):
-    """What somebody asked of a running task; it is done when no process of the task is left."""
+    """What somebody asked of a running task.
+
+    It is done when no process of the task is left; `finish` ends the recording of a live stream and keeps what there
+    is.
+    """
 
     NONE = "", _("nothing")
+    FINISH = "finish", _("finish")
     CANCEL = "cancel", _("cancel")
     PAUSE = "pause", _("pause")
     DELETE = "delete", _("delete")
@@ -42,6 +49,7 @@ class Outcome(TextChoices):
     RETRY = "retry", _("Failed, to be tried again")
     STOPPED = "stopped", _("Stopped on request")
     INTERRUPTED = "interrupted", _("Interrupted")
+    LISTED = "listed", _("Found a playlist")
 
 
 WAITING = frozenset({Status.PENDING, Status.QUEUED})
@@ -49,6 +57,17 @@ RUNNING = frozenset({Status.STARTING, Status.DOWNLOADING, Status.PROCESSING})
 FINISHED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 UNFINISHED = frozenset(Status) - FINISHED
 PAUSABLE = frozenset({Status.QUEUED, Status.STARTING, Status.DOWNLOADING})
+# What a playlist is, by the states of its items: the first of these that one of them is in. One whose items have all
+# ended is failed if one of them is, cancelled if all of them are, and completed otherwise.
+LEADING = (
+    (RUNNING, Status.DOWNLOADING),
+    (frozenset({Status.QUEUED}), Status.QUEUED),
+    (frozenset({Status.PAUSED}), Status.PAUSED),
+    (frozenset({Status.PENDING}), Status.PENDING),
+    (frozenset({Status.FAILED}), Status.FAILED),
+    (frozenset({Status.COMPLETED}), Status.COMPLETED),
+    (frozenset({Status.CANCELLED}), Status.CANCELLED),
+)
 
 MOVES: dict[Status, frozenset[Status]] = {
     Status.PENDING: frozenset({Status.QUEUED, Status.CANCELLED}),
@@ -72,6 +91,11 @@ def sources(target: Status) -> frozenset[Status]:
     return frozenset(source for source, targets in MOVES.items() if target in targets)
 
 
+def of_playlist(items: Collection[Status]) -> Status:
+    """The state of a playlist whose items are in these; without any it is completed."""
+    return next((leading for states, leading in LEADING if states & set(items)), Status.COMPLETED)
+
+
 def _check() -> None:
     if set(MOVES) != set(Status):
         raise AssertionError("every state needs its row in MOVES")
@@ -80,6 +104,8 @@ def _check() -> None:
         raise AssertionError(f"no move leads to {set(Status) - reached}")
     if {*WAITING, *RUNNING, *FINISHED, Status.PAUSED} != set(Status):
         raise AssertionError("every state is waiting, running, paused or finished")
+    if frozenset().union(*(states for states, _leading in LEADING)) != set(Status):
+        raise AssertionError("every state of an item says something of its playlist")
     if any(sources(target) & RUNNING == frozenset() for target in RUNNING - {Status.STARTING}):
         raise AssertionError("only `starting` is entered from outside of the running states")
 

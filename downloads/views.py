@@ -20,6 +20,7 @@ from downloads import operations
 from downloads.engine.errors import SENTENCES
 from downloads.forms import AddForm
 from downloads.models import Task
+from downloads.operations import Wish
 from downloads.refusals import Refused
 from downloads.schemas import task_json
 from downloads.states import RUNNING, UNFINISHED, Status, Stop
@@ -87,7 +88,7 @@ def _add(request: HttpRequest) -> HttpResponse:
     form = AddForm(request.POST)
     if form.is_valid():
         try:
-            operations.start(operations.add(**form.cleaned_data).id)
+            operations.start(operations.add(Wish(**form.cleaned_data)).task.id)
         except Refused as refused:
             form.add_error("url", gettext(str(refused)))
         else:

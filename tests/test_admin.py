@@ -7,6 +7,7 @@ from django.contrib.auth.models import Permission
 
 from downloads import operations
 from downloads.models import Task
+from downloads.operations import Wish
 from downloads.states import Status
 
 LIST = "/admin/downloads/task/"
@@ -80,7 +81,7 @@ def test_tasks_are_not_added_here(admin):
 
 
 def test_cookies_are_never_shown(admin):
-    task = operations.add("https://example.com/", cookies="session=secret")
+    task = operations.add(Wish(url="https://example.com/", cookies="session=secret")).task
 
     page = admin.get(f"{LIST}{task.id}/change/").text
 

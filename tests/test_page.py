@@ -11,6 +11,7 @@ from django.utils import timezone
 from downloads import operations
 from downloads.engine.errors import SENTENCES
 from downloads.models import Task
+from downloads.operations import Wish
 from downloads.states import Status, Stop
 from downloads.views import REFUSALS
 
@@ -22,7 +23,7 @@ MB = 1024 * 1024
 
 @pytest.fixture
 def task():
-    return operations.add("https://example.com/watch")
+    return operations.add(Wish(url="https://example.com/watch")).task
 
 
 def test_an_empty_list_tells_a_newcomer_what_to_do(client):
@@ -274,7 +275,7 @@ def test_the_page_knows_the_refusals_word_for_word(client, link):
 
 
 def test_the_scripts_get_the_tasks_without_their_cookies(client):
-    operations.add("https://example.com/watch", cookies="session=secret")
+    operations.add(Wish(url="https://example.com/watch", cookies="session=secret"))
 
     page = client.get("/").text
 
@@ -299,7 +300,7 @@ def running():
     """Makes a task that a worker holds."""
 
     def make(status, **columns):
-        task = operations.add("https://example.com/watch")
+        task = operations.add(Wish(url="https://example.com/watch")).task
         task.queue()
         task = Task.objects.claim(task.id, "a worker")
         Task.objects.filter(pk=task.id).update(status=status, **columns)

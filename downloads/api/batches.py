@@ -10,7 +10,8 @@ from pydantic import Field, ValidationError
 from downloads import batches, operations
 from downloads.api.errors import sentence_of
 from downloads.api.idempotency import IdempotencyKey, once
-from downloads.api.schemas import TASK_ID, BatchCreated, BatchDone, Error, InvalidInput, TaskIn
+from downloads.api.schemas import TASK_ID, BatchCreated, BatchDone, Error, InvalidInput
+from downloads.api.wishes import TaskIn, wish_of
 from downloads.batches import Verdicts
 from downloads.operations import Added, Wish
 from downloads.refusals import Refused
@@ -105,7 +106,7 @@ def _add(items: Sequence[object]) -> Json:
 def _wish(item: object) -> Wish | Refused:
     try:
         task = item if isinstance(item, TaskIn) else TaskIn.model_validate(item)
-        return Wish(**task.dict())
+        return wish_of(task)
     except ValidationError as error:
         return Refused("VALIDATION_ERROR", sentence_of(error.errors()[0]))
 

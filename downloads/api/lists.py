@@ -102,6 +102,11 @@ class ListQuery(Schema):
     q: Annotated[str, AfterValidator(_without_nul)] = Field(
         "", max_length=500, description="Text in the title, the link or the uploader, whatever its case."
     )
+    playlist: str = Field(
+        "",
+        pattern=r"^([0-9a-f]{12}|none)?$",
+        description="Only the items of the playlist with this id; `none` for what is in no playlist.",
+    )
     created_after: Moment | None = Field(
         None,
         description="Added later than this: seconds since 1970, or ISO 8601 (in UTC unless it says otherwise).",
@@ -154,6 +159,8 @@ class ListQuery(Schema):
             found = found.filter(status__in=wanted)
         if self.q:
             found = found.matching(self.q)
+        if self.playlist:
+            found = found.top_level() if self.playlist == "none" else found.filter(playlist=self.playlist)
         # Exclusive here and inclusive there: so both spellings of a moment (see NOTHING) compare rightly as they are.
         if self.created_after:
             found = found.filter(created_at__gt=self.created_after)

@@ -1,61 +1,26 @@
 """The shapes of requests and answers, with the examples of the specification."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from ninja import Field, Schema
-from pydantic import ConfigDict, StrictBool
+from pydantic import StrictBool
 
 from downloads.api.errors import STATUSES
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.models import ID_LENGTH
 from downloads.models.webhook import DeliveryStatus, Event
-from downloads.operations import IfExists
 from downloads.states import Status, Stop
 
 TASK_ID = "abc123def456"
 Text = Annotated[str, Field(max_length=64 * 1024)]
+Choices = Annotated[
+    dict[str, Any],
+    Field(
+        description="The finer wishes that are not as usual, under their names in `add`.",
+        examples=[{"subtitles": {"languages": ["en"]}, "max_height": 720}],
+    ),
+]
 ErrorCode = Annotated[str, Field(json_schema_extra={"enum": sorted(STATUSES)})]
-
-
-class TaskIn(Schema):
-    """What to download, and in which form."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ",
-                "quality": "720p",
-                "post_processing": "mp4",
-                "cookies": "",
-                "custom_filename": "my_video.mp4",
-            }
-        }
-    )
-
-    url: Annotated[str, Field(max_length=8192, description="The page or file to download.")]
-    quality: Quality = Quality.BEST
-    post_processing: PostProcessing = PostProcessing.NONE
-    cookies: Annotated[Text, Field(description="A Cookie header, a cookies.txt, or a browser extension's JSON.")] = ""
-    custom_filename: Annotated[str, Field(max_length=1000, description="A name, not a path.")] = ""
-    auto_start: Annotated[bool, Field(description="Start it at once.")] = False
-    if_exists: Annotated[
-        IfExists,
-        Field(
-            description="With `return`, a task of the same link, quality and processing that is waiting or running "
-            "is the answer, with the status `exists`."
-        ),
-    ] = IfExists.NEW
-
-
-class TaskPatch(Schema):
-    """What to change; what is left out or null stays as it is."""
-
-    model_config = ConfigDict(json_schema_extra={"example": {"quality": "1080p", "custom_filename": "holiday.mp4"}})
-
-    quality: Quality | None = None
-    post_processing: PostProcessing | None = None
-    cookies: Annotated[Text | None, Field(description="Empty: forget them.")] = None
-    custom_filename: Annotated[str | None, Field(max_length=1000, description="Empty: name it by its title.")] = None
 
 
 class Created(Schema):
@@ -160,6 +125,7 @@ class TaskOut(Schema):
     finished_at: float | None
     quality: Quality
     post_processing: PostProcessing
+    choices: Choices
     custom_filename: str
     stopping: Stop
     failures: int = Field(description="Failures in a row; the next attempt is one more.")
@@ -168,6 +134,12 @@ class TaskOut(Schema):
     uploader: str
     duration: float = Field(description="Seconds, 0 while unknown.")
     thumbnail: str
+    is_live: bool = Field(description="A live stream; `finish` ends its recording.")
+    is_playlist: bool = Field(description="Its items are tasks of their own; it is what they are.")
+    playlist_id: str | None = Field(description="The playlist that this is an item of.")
+    playlist_index: int = Field(description="Its place there, from 1; 0 where there is none.")
+    playlist_total: int = Field(description="Of a playlist: how many entries the site has, as far as it says.")
+    playlist_skipped: int = Field(description="Of a playlist: how many were left out since they are here already.")
     file_name: str
     file_size: int
     file_url: str

@@ -17,10 +17,9 @@ from downloads.api.schemas import (
     DownloadStats,
     Error,
     InvalidInput,
-    TaskIn,
     TaskOut,
-    TaskPatch,
 )
+from downloads.api.wishes import TaskIn, TaskPatch, changes_of, wish_of
 from downloads.models import Task
 from downloads.operations import Wish
 from downloads.refusals import Refused
@@ -53,11 +52,11 @@ LIST_HEADERS = ETAG | {
 )
 def add(request: HttpRequest, response: HttpResponse, payload: TaskIn, idempotency_key: IdempotencyKey = None) -> Json:
     """Add a task. It waits for its start, unless `auto_start` says otherwise."""
-    return once(request, response, idempotency_key, lambda: _add(Wish(**payload.dict())))
+    return once(request, response, idempotency_key, lambda: _add(wish_of(payload)))
 
 
 def _add(wish: Wish) -> Json:
-    added = operations.add_wish(wish)
+    added = operations.add(wish)
     if added.is_new:
         return {"task_id": added.task.pk}
     message = "This link is waiting or being downloaded already"
@@ -188,7 +187,7 @@ def change(request: HttpRequest, task_id: str, payload: TaskPatch) -> Json:
 
     Another quality or processing throws away the bytes that are there, since they belong to another format.
     """
-    return task_json(operations.change(task_id, **payload.dict(exclude_none=True)))
+    return task_json(operations.change(task_id, **changes_of(payload)))
 
 
 @router.delete(
@@ -241,6 +240,8 @@ def cleanup(request: HttpRequest, max_age_hours: Hours = 24, delete_files: Delet
 def file(request: HttpRequest, task_id: str) -> HttpResponse:
     """Send the finished file as an attachment; takes `Range`, `If-Range` and `HEAD`."""
     found = operations.find(task_id)
+    if found.is_playlist:
+        raise Refused("TASK_NOT_COMPLETED", "A playlist has no file of its own; fetch those of its items.")
     if found.status == Status.FAILED:
         raise Refused(found.error_code, found.error_message)
     if found.status != Status.COMPLETED:

@@ -114,7 +114,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
 
 def to_builtins(choices: Choices) -> dict[str, object]:
     """The set as plain JSON, without what is as usual."""
-    plain: dict[str, object] = msgspec.to_builtins(choices)
+    plain: dict[str, object] = msgspec.json.decode(msgspec.json.encode(choices))
     return plain
 
 

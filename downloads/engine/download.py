@@ -9,7 +9,7 @@ from downloads.engine.classification import classify
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.ffmpeg import NotMedia, prepare_toolbox, probe
 from downloads.engine.formats import PostProcessing
-from downloads.engine.lookup import Wrong, found, give_cookies, look_up, options
+from downloads.engine.lookup import Wrong, found, give_cookies, items_of, look_up, options
 from downloads.engine.network import Guard
 from downloads.engine.postprocessing import ProcessingFailed, process
 from downloads.engine.progress import ProgressMeter, Reading
@@ -65,6 +65,9 @@ class Download:
         with cures.CappedYoutubeDL(self._options()) as ydl:
             give_cookies(ydl, self._job.cookies, self._job.url)
             info = info or self._look_up(ydl)
+            if info.get("_type") == "playlist":
+                self._say_listed(info)
+                return
             self._say_found(info)
             result = self._download(ydl, info)
         self._prove(result, info.get("duration") or 0)
@@ -77,8 +80,7 @@ class Download:
         return options(job.quality, job.post_processing, job.tools, job.cache) | {
             "paths": {"home": str(self._folder), "temp": str(self._folder / "parts")},
             "outtmpl": {"default": "media.%(ext)s"},
-            "playlist_items": "1:2",
-            "lazy_playlist": True,
+            "playlist_items": job.choices.playlist_items or f"1:{job.playlist_limit + 1}",
             "skip_unavailable_fragments": False,
             "fixup": "force",
             "continuedl": True,
@@ -90,13 +92,18 @@ class Download:
 
     def _look_up(self, ydl: cures.CappedYoutubeDL) -> dict[str, Any]:
         info = look_up(ydl, self._job.url)
-        if info.get("_type") == "playlist":
-            raise Wrong(Reason.PLAYLIST, Phase.LOOKUP)
         if info.get("live_status") == "is_upcoming":
             raise Wrong(Reason.NOT_LIVE_YET, Phase.LOOKUP)
         if info.get("is_live"):
             raise Wrong(Reason.LIVE, Phase.LOOKUP)
         return info
+
+    def _say_listed(self, info: dict[str, Any]) -> None:
+        """Tell the items, and that there are no more; they are downloads of their own."""
+        for items in items_of(info, self._job.playlist_limit):
+            self._say(items)
+        total = max(int(info.get("playlist_count") or 0), len(info["entries"]))
+        self._say(messages.Listed(found=found(info), total=total))
 
     def _say_found(self, info: dict[str, Any]) -> None:
         """Say once what was found; a second look-up, after a stale one, changes the links and nothing else."""

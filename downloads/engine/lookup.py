@@ -1,6 +1,7 @@
 """What a site says about a link: one video, or a list of them. Shared by downloads and by `extract`."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from downloads.engine import cures, messages
@@ -9,10 +10,12 @@ from downloads.engine.cookies import cookie_policy, parse_cookies
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.filenames import clean_text
 from downloads.engine.formats import PostProcessing, Quality, format_options
-from downloads.engine.network import Guard
+from downloads.engine.network import MAX_URL_LENGTH, Guard
 
 ENTRIES = 500  # of a playlist that are described
 FORMATS = 300
+LISTS = 50  # of an entry's place up to which a list in a list is looked into
+ITEMS_AT_ONCE = 100  # of 16 KiB at most each
 KEPT_LIMIT = 2 * 1024 * 1024  # bytes of a result that is kept for the download after it
 SKIPPED_PROTOCOLS = frozenset({"mhtml"})  # storyboards: pictures, no video
 
@@ -77,13 +80,51 @@ def look_up(ydl: cures.CappedYoutubeDL, url: str) -> Json:
     info = ydl.extract_info(url, download=False)
     if info.get("_type") not in ("playlist", "multi_video"):
         return dict(info)
-    entries = list(info.get("entries") or [])
+    entries = _without_lists(ydl, list(info.get("entries") or []))
     if not entries:
         raise Wrong(Reason.NOT_A_VIDEO, Phase.LOOKUP)
     if len(entries) > 1:
         return {**info, "_type": "playlist", "entries": entries}
     ydl.params["extract_flat"] = False
     return dict(ydl.process_ie_result(entries[0], download=False))
+
+
+def _without_lists(ydl: cures.CappedYoutubeDL, entries: list[Json]) -> list[Json]:
+    """The entries, with those of a list in the place of an entry that is one: a channel is a list of its tabs."""
+    flat: list[Json] = []
+    for place, entry in enumerate(entries):
+        inner = ydl.process_ie_result(entry, download=False) if place < LISTS and _is_list(ydl, entry) else {}
+        flat += list(inner.get("entries") or [entry])
+    return flat
+
+
+def _is_list(ydl: cures.CappedYoutubeDL, entry: Json) -> bool:
+    """Whether the extractor that this entry is for says that its addresses are no single videos."""
+    if entry.get("_type") != "url" or not entry.get("ie_key"):
+        return False
+    return ydl.get_info_extractor(entry["ie_key"]).is_single_video(entry["url"]) is False
+
+
+def items_of(info: Json, limit: int) -> Iterator[messages.Items]:
+    """The first entries of a playlist, some at a time: all at once might not fit into one message."""
+    entries = info["entries"]
+    places = info.get("requested_entries") or []
+    if len(places) != len(entries):
+        places = range(1, len(entries) + 1)
+    items = [_item(info, entry, place) for place, entry in zip(places[:limit], entries, strict=False)]
+    for start in range(0, len(items), ITEMS_AT_ONCE):
+        yield messages.Items(tuple(items[start : start + ITEMS_AT_ONCE]))
+
+
+def _item(info: Json, entry: Json, place: int) -> messages.ListedItem:
+    own = _web_address(entry.get("url"), MAX_URL_LENGTH) if entry.get("_type") in ("url", "url_transparent") else ""
+    return messages.ListedItem(
+        url=own or _web_address(info.get("original_url") or info.get("webpage_url"), MAX_URL_LENGTH),
+        title=_text(entry.get("title"), 500),
+        media_id=_text(entry.get("id"), 200),
+        place=place,
+        in_page=not own,
+    )
 
 
 class LookUp:
@@ -141,9 +182,9 @@ def _duration(value: object) -> float:
     return float(value) if isinstance(value, int | float) and 0 < value < float("inf") else 0.0
 
 
-def _web_address(value: object) -> str:
+def _web_address(value: object, limit: int = 4096) -> str:
     text = value if isinstance(value, str) else ""
-    return text if text.startswith(("http://", "https://")) and len(text) <= 4096 else ""  # noqa: PLR2004  as in links
+    return text if text.startswith(("http://", "https://")) and len(text) <= limit else ""
 
 
 def described(info: Json) -> messages.Described:

@@ -28,7 +28,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     """Everything that a child needs to know for a download, and nothing else.
 
     `folder` is the task's own working folder; `cookies` is the text that the user gave, in the clear, in memory only;
-    `looked_up` is what a look-up a short while ago said in `Kept`, or empty; `egress` is the address of the proxy that
+    `looked_up` is what a look-up a short while ago said in `Kept`, or empty; `playlist_limit` is how many entries of a
+    playlist are taken; `egress` is the address of the proxy that
     what is no Python socket has to go through, with this job's own credentials in it.
     """
 
@@ -44,6 +45,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     looked_up: str = ""
     choices: Choices = Choices()
     egress: str = ""
+    playlist_limit: int = 500
 
 
 class LookUpJob(msgspec.Struct, frozen=True, kw_only=True, tag="look_up"):
@@ -71,6 +73,29 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, tag="found"):
     duration: Annotated[float, msgspec.Meta(ge=0)]
     thumbnail: Annotated[str, msgspec.Meta(max_length=4096, pattern=_NO_NUL)]
     is_live: bool = False
+
+
+class ListedItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One video of a playlist, and its place there; one `in_page` has no address but the playlist's."""
+
+    url: Annotated[str, msgspec.Meta(max_length=8192, pattern=_NO_NUL)]
+    title: Annotated[str, msgspec.Meta(max_length=500, pattern=_NO_NUL)]
+    media_id: Annotated[str, msgspec.Meta(max_length=200, pattern=_NO_NUL)]
+    place: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+    in_page: bool = False
+
+
+class Items(msgspec.Struct, frozen=True, tag="items"):
+    """The next items of a playlist, in their order; `Listed` comes after the last of them."""
+
+    items: tuple[ListedItem, ...]
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True, tag="listed"):
+    """It is a playlist, whose items have been told. `total` is how many there are on the site, as far as it says."""
+
+    found: Found
+    total: Amount
 
 
 class Pictured(msgspec.Struct, frozen=True, tag="pictured"):
@@ -168,7 +193,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, tag="kept"):
     info: str
 
 
-Event = Found | Pictured | Progress | Processing | Done | Failed | Described | Kept
+Event = Found | Items | Listed | Pictured | Progress | Processing | Done | Failed | Described | Kept
 Say = Callable[[Event], None]
 
 _encoder = msgspec.json.Encoder()

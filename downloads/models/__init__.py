@@ -2,8 +2,10 @@
 
 from downloads.models.api_key import ApiKey, FeedTicket, Scope
 from downloads.models.idempotency import AnsweredRequest, KeyReused
+from downloads.models.preset import Preset
 from downloads.models.task import (
     CLEAN_SLATE,
+    GOES_ON,
     ID_LENGTH,
     LEASE,
     MAX_FAILURES,
@@ -20,6 +22,7 @@ from downloads.models.webhook import Event, Result, WebhookDelivery, WebhookEndp
 
 __all__ = [
     "CLEAN_SLATE",
+    "GOES_ON",
     "ID_LENGTH",
     "LEASE",
     "MAX_FAILURES",
@@ -33,6 +36,7 @@ __all__ = [
     "KeyReused",
     "LeaseLost",
     "MoveRefused",
+    "Preset",
     "Result",
     "Scope",
     "Task",

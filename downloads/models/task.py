@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import reduce
@@ -12,14 +12,27 @@ from uuid import UUID, uuid4
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import IntegrityError, models, transaction
-from django.db.models import Case, Count, F, Max, Q, Sum, Value, When
+from django.db.models import Avg, Case, Count, F, Max, Q, Sum, Value, When
 from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
+from downloads.engine.choices import Choices, from_builtins
 from downloads.engine.errors import Failure
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.models.webhook import WebhookDelivery
-from downloads.states import FINISHED, PAUSABLE, RUNNING, UNFINISHED, WAITING, Outcome, Status, Stop, sources
+from downloads.states import (
+    FINISHED,
+    PAUSABLE,
+    RUNNING,
+    UNFINISHED,
+    WAITING,
+    Outcome,
+    Status,
+    Stop,
+    of_playlist,
+    sources,
+)
 
 # The runner renews with every write of progress, at least every 5 s; six missed ones in a row and the worker is dead.
 LEASE = timedelta(seconds=30)
@@ -29,21 +42,18 @@ ID_LENGTH = 12
 # From where somebody may start a task. As long as it is there, what was asked for may still be changed.
 STARTABLE = sources(Status.QUEUED) - RUNNING
 # What a task begins anew with when somebody queues it
-CLEAN_SLATE: dict[str, Any] = {
-    "failures": 0,
-    "available_at": None,
-    "finished_at": None,
-    "error_code": "",
-    "error_reason": "",
-    "error_message": "",
-    "error_detail": "",
-}
+NO_ERROR = {"error_code": "", "error_reason": "", "error_message": "", "error_detail": ""}
+CLEAN_SLATE: dict[str, Any] = {"failures": 0, "available_at": None, "finished_at": None, **NO_ERROR}
+SOME_ITEMS_FAILED = gettext_noop("Some items of this playlist failed; each says why, and a retry tries those again.")
 # Which requests to stop a stronger one replaces
 WEAKER = {
-    Stop.PAUSE: [Stop.NONE],
-    Stop.CANCEL: [Stop.NONE, Stop.PAUSE],
-    Stop.DELETE: [Stop.NONE, Stop.PAUSE, Stop.CANCEL],
+    Stop.FINISH: [Stop.NONE],
+    Stop.PAUSE: [Stop.NONE, Stop.FINISH],
+    Stop.CANCEL: [Stop.NONE, Stop.FINISH, Stop.PAUSE],
+    Stop.DELETE: [Stop.NONE, Stop.FINISH, Stop.PAUSE, Stop.CANCEL],
 }
+# With one of these a task that cannot run on waits for another worker: nobody has asked it to end without its file
+GOES_ON = [Stop.NONE, Stop.FINISH]
 
 
 class MoveRefused(Exception):
@@ -72,11 +82,19 @@ class Facts:
     uploader: str
     duration: float
     thumbnail: str
+    is_live: bool = False
 
 
 def new_task_id() -> str:
     """Twelve random lower-case hexadecimal characters."""
     return secrets.token_hex(ID_LENGTH // 2)
+
+
+def _first_error(items: "models.QuerySet[Task]") -> dict[str, Any]:
+    """What a playlist says that has failed: its first item that has, by name."""
+    failed = items.filter(status=Status.FAILED).order_by("playlist_index", "pk")
+    first = failed.values(*NO_ERROR).first() or dict(NO_ERROR)
+    return {**first, "error_message": SOME_ITEMS_FAILED}
 
 
 def _on_entering(status: Status) -> dict[str, Any]:
@@ -88,8 +106,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
     """The sets of tasks that the rest speaks of."""
 
     def running(self) -> Self:
-        """Held by a worker: looked up, downloading or converting."""
-        return self.filter(status__in=RUNNING)
+        """Held by a worker: looked up, downloading or converting. A playlist is held by none, whatever its items do."""
+        return self.filter(status__in=RUNNING, is_playlist=False)
 
     def unfinished(self) -> Self:
         """Neither completed nor failed nor cancelled."""
@@ -122,6 +140,15 @@ class TaskQuerySet(models.QuerySet["Task"]):
         lookup, wanted = ("iregex", re.escape(text)) if has_case else ("icontains", text)
         columns = ("title", "url", "uploader")
         return self.filter(reduce(or_, (Q((f"{column}__{lookup}", wanted)) for column in columns)))
+
+    def top_level(self) -> Self:
+        """What somebody has added: all but the items of playlists."""
+        return self.filter(playlist=None)
+
+    def with_items(self, ids: Iterable[str]) -> list[str]:
+        """These ids, and those of the items of the playlists among them."""
+        wanted = list(dict.fromkeys(ids))
+        return [*wanted, *self.filter(playlist__in=wanted).exclude(pk__in=wanted).values_list("pk", flat=True)]
 
     def newest_first(self) -> Self:
         """In the order of lists."""
@@ -175,11 +202,47 @@ class TaskQuerySet(models.QuerySet["Task"]):
             task = self.filter(pk=task_id).select_for_update().first()
             if task:
                 task.delete()
+                Task.objects.derive(task.playlist_id)
         return task is not None
 
+    def derive(self, playlist_id: str | None) -> None:
+        """Write what a playlist is from what its items are; one that is to be deleted goes with the last of them.
+
+        To be called in the transaction that moves or deletes an item, after that: so the row is always true.
+        """
+        playlist = self.filter(pk=playlist_id, is_playlist=True).select_for_update().first() if playlist_id else None
+        if playlist is None:
+            return
+        items = self.filter(playlist=playlist)
+        found = items.aggregate(
+            states=Count("status", distinct=True),
+            progress_percentage=Coalesce(Avg("progress_percentage", filter=~Q(status=Status.CANCELLED)), 0.0),
+            downloaded_bytes=Coalesce(Sum("downloaded_bytes"), 0),
+            total_bytes=Coalesce(Sum("total_bytes"), 0),
+            speed=Coalesce(Sum("speed", filter=Q(status__in=RUNNING)), 0),
+        )
+        if not found.pop("states") and playlist.stop == Stop.DELETE:
+            playlist.delete()
+            return
+        status = of_playlist([Status(name) for name in items.values_list("status", flat=True).distinct()])
+        if status == Status.COMPLETED:
+            found["progress_percentage"] = 100.0
+        left = found["total_bytes"] - found["downloaded_bytes"]
+        found["eta"] = left // found["speed"] if found["speed"] and left > 0 else 0
+        moved: dict[str, Any] = {}
+        if status != playlist.status:
+            moved = {"status": status, "revision": F("revision") + 1, "finished_at": None, **NO_ERROR}
+            if status in FINISHED:
+                moved["finished_at"] = Now()
+            if status == Status.FAILED:
+                moved |= _first_error(items)
+        self.filter(pk=playlist.pk).update(**found, **moved)
+        if moved:
+            WebhookDelivery.objects.announce(status, self.filter(pk=playlist.pk))
+
     def stats(self) -> dict[str, int]:
-        """Count all tasks by what becomes of them, by one query."""
-        numbers: dict[str, int] = self.aggregate(
+        """Count all tasks by what becomes of them, by one query; of a playlist its items count, not itself."""
+        numbers: dict[str, int] = self.filter(is_playlist=False).aggregate(
             total_tasks=Count("pk"),
             active_tasks=Count("pk", filter=Q(status__in=RUNNING)),
             completed_tasks=Count("pk", filter=Q(status=Status.COMPLETED)),
@@ -200,14 +263,26 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def move_idle(self, tasks: "Iterable[Task]", target: Status, **changes: Any) -> None:  # noqa: ANN401  as in `update`
         """Move these; the caller has locked them, and found them held by no worker and allowed to move there."""
+        tasks = list(tasks)
         chosen = self.filter(pk__in=[task.pk for task in tasks])
         chosen.update(status=target, revision=F("revision") + 1, **_on_entering(target), **changes)
         WebhookDelivery.objects.announce(target, chosen)
+        self.derive_all(tasks)
+
+    def derive_all(self, items: "Iterable[Task]") -> None:
+        """Do what `derive` does for every playlist that one of these is in."""
+        for playlist_id in sorted({task.playlist_id for task in items if task.playlist_id}):
+            self.derive(playlist_id)
 
     def ask_to_stop(self, tasks: "Iterable[Task]", stop: Stop) -> None:
         """Leave the request in the rows of these, which workers hold; a weaker one does not replace a stronger."""
         asked = self.running().filter(pk__in=[task.pk for task in tasks], stop__in=WEAKER[stop])
         asked.update(stop=stop, revision=F("revision") + 1)
+
+    def delete_with_last_item(self, playlists: "Iterable[Task]") -> None:
+        """Let `derive` delete these as soon as their last item is gone."""
+        chosen = self.filter(pk__in=[playlist.pk for playlist in playlists])
+        chosen.update(stop=Stop.DELETE, revision=F("revision") + 1)
 
     def void_leases(self) -> int:
         """Let every lease run out now: no worker of this installation is alive. Return how many there were."""
@@ -223,6 +298,7 @@ class Task(models.Model):
     url = models.TextField(_("link"))
     quality = models.CharField(_("quality"), max_length=8, default=Quality.BEST)
     post_processing = models.CharField(_("post-processing"), max_length=8, default=PostProcessing.NONE)
+    choices = models.JSONField(_("finer wishes"), default=dict, blank=True)
     custom_filename = models.CharField(_("file name"), max_length=1000, blank=True)
     sealed_cookies = models.TextField(blank=True, editable=False)
 
@@ -233,6 +309,14 @@ class Task(models.Model):
     uploader = models.CharField(_("uploader"), max_length=300, blank=True)
     duration = models.FloatField(_("duration"), default=0, help_text=_("seconds"))
     thumbnail = models.TextField(blank=True)
+    is_live = models.BooleanField(_("live"), default=False)
+
+    # A playlist and its items. It does no work of its own: what it is, is derived from what they are.
+    is_playlist = models.BooleanField(_("playlist"), default=False)
+    playlist = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="items")
+    playlist_index = models.PositiveIntegerField(_("place in the playlist"), default=0)
+    playlist_total = models.PositiveIntegerField(_("entries on the site"), default=0)
+    playlist_skipped = models.PositiveIntegerField(_("entries that were here already"), default=0)
 
     # Where it is in its life
     status = models.CharField(_("state"), max_length=12, choices=Status, default=Status.PENDING)
@@ -282,11 +366,20 @@ class Task(models.Model):
             models.CheckConstraint(name="task_status_known", condition=Q(status__in=sorted(Status))),
             models.CheckConstraint(
                 name="task_lease_if_and_only_if_running",
-                condition=Q(status__in=sorted(RUNNING), lease__isnull=False, lease_expires_at__isnull=False)
-                | (~Q(status__in=sorted(RUNNING)) & Q(lease__isnull=True, lease_expires_at__isnull=True)),
+                condition=Q(
+                    status__in=sorted(RUNNING), is_playlist=False, lease__isnull=False, lease_expires_at__isnull=False
+                )
+                | (
+                    (~Q(status__in=sorted(RUNNING)) | Q(is_playlist=True))
+                    & Q(lease__isnull=True, lease_expires_at__isnull=True)
+                ),
             ),
             models.CheckConstraint(
-                name="task_stop_only_if_running", condition=Q(stop="") | Q(status__in=sorted(RUNNING))
+                name="task_stop_only_if_running",
+                condition=Q(stop="") | Q(status__in=sorted(RUNNING)) | Q(is_playlist=True, stop="delete"),
+            ),
+            models.CheckConstraint(
+                name="task_no_playlist_in_a_playlist", condition=Q(is_playlist=False) | Q(playlist__isnull=True)
             ),
             models.CheckConstraint(
                 name="task_progress_is_a_percentage",
@@ -298,7 +391,12 @@ class Task(models.Model):
     def __str__(self) -> str:
         return self.title or self.url
 
-    # Verbs of people. Each decides its race with one UPDATE.
+    @property
+    def wishes(self) -> Choices:
+        """The finer wishes, typed."""
+        return from_builtins(self.choices)
+
+    # Verbs of people. Each decides its race with one UPDATE. Those of a playlist are done to its items.
 
     def queue(self, only_from: frozenset[Status] = STARTABLE) -> None:
         """Ask for a worker: from `pending`, `paused`, `failed` or `cancelled`, or from fewer of them.
@@ -308,7 +406,7 @@ class Task(models.Model):
         """
         self._move(Status.QUEUED, only_from=only_from, **CLEAN_SLATE)
 
-    def edit(self, **columns: str) -> bool:
+    def edit(self, **columns: Any) -> bool:  # noqa: ANN401  as in QuerySet.update
         """Change what was asked for; return whether the bytes on disk belong to another format by that.
 
         Raises:
@@ -316,10 +414,10 @@ class Task(models.Model):
         """
         with transaction.atomic():
             self.refresh_from_db(from_queryset=Task.objects.select_for_update())
-            form = ("quality", "post_processing")
+            form = ("quality", "post_processing", "choices")
             is_other_form = any(columns.get(name, getattr(self, name)) != getattr(self, name) for name in form)
             anew = {"progress_percentage": 0, "downloaded_bytes": 0, "total_bytes": 0} if is_other_form else {}
-            editable = Task.objects.filter(pk=self.pk, status__in=STARTABLE)
+            editable = Task.objects.filter(pk=self.pk, status__in=STARTABLE, is_playlist=False)
             edited = editable.update(revision=F("revision") + 1, **columns, **anew)
             self.refresh_from_db()
         if not edited:
@@ -345,6 +443,18 @@ class Task(models.Model):
         except MoveRefused as refused:
             if refused.status != Status.CANCELLED:
                 raise
+
+    def end_recording(self) -> None:
+        """Ask the worker that records this live stream to end it and keep what there is.
+
+        Raises:
+            MoveRefused: it records none, or is asked to stop already.
+        """
+        asked = Task.objects.running().filter(pk=self.pk, status=Status.DOWNLOADING, is_live=True, stop__in=GOES_ON)
+        ended = asked.update(stop=Stop.FINISH, revision=F("revision") + 1)
+        self.refresh_from_db()
+        if not ended:
+            raise MoveRefused(Status(self.status))
 
     def remove(self) -> bool:
         """Delete the row now (True), or ask the worker that holds it to (False). What is on disk is the caller's."""
@@ -393,9 +503,45 @@ class Task(models.Model):
         """Write what the look-up found; the bytes come now."""
         self._move(Status.DOWNLOADING, lease, **vars(facts))
 
+    def expand(self, lease: UUID, facts: Facts, items: "Sequence[Task]", *, total: int, skipped: int) -> None:
+        """Become a playlist of these items, which are stored with it, or neither is.
+
+        Args:
+            lease: the worker's; it holds nothing afterwards.
+            facts: what the look-up found out about the playlist.
+            items: new tasks in their order, with their places in the playlist, in their first states.
+            total: how many entries the site has.
+            skipped: how many of them were left out because they are here already.
+
+        Raises:
+            LeaseLost: see the class; also where somebody has asked it to stop.
+        """
+        with transaction.atomic():
+            became = Task.objects.filter(pk=self.pk, lease=lease, status=Status.STARTING, stop=Stop.NONE).update(
+                is_playlist=True,
+                lease=None,
+                lease_expires_at=None,
+                playlist_total=total,
+                playlist_skipped=skipped,
+                revision=F("revision") + 1,
+                **vars(facts),
+            )
+            if not became:
+                raise LeaseLost(self.pk)
+            self._end_attempt(Outcome.LISTED, None)
+            for number, item in enumerate(items, start=1):
+                item.playlist = self
+                item.created_at = Now() + timedelta(microseconds=number)
+            Task.objects.bulk_create(items)
+            Task.objects.derive(self.pk)
+            self.refresh_from_db()
+
     def begin_processing(self, lease: UUID) -> None:
-        """All bytes are here; ffmpeg works. From here on a task cannot be paused, so such a request is void."""
-        unpaused = Case(When(stop=Stop.PAUSE, then=Value(Stop.NONE)), default=F("stop"))
+        """All bytes are here; ffmpeg works. From here on a task cannot be paused, so such a request is void.
+
+        So is one to finish a recording, since that is done.
+        """
+        unpaused = Case(When(stop__in=[Stop.PAUSE, Stop.FINISH], then=Value(Stop.NONE)), default=F("stop"))
         self._move(Status.PROCESSING, lease, speed=0, eta=0, stop=unpaused)
 
     def reserve(self, lease: UUID, file_name: str, file_size: int) -> bool:
@@ -485,7 +631,7 @@ class Task(models.Model):
         """Change the state in one conditional UPDATE: a running row by its lease alone, any other without one."""
         held = Q(lease=lease) if lease else ~Q(status__in=RUNNING)
         if lease and target == Status.QUEUED:
-            held &= Q(stop=Stop.NONE)  # whoever asked it to stop must not find it in the queue again
+            held &= Q(stop__in=GOES_ON)  # whoever asked it to stop must not find it in the queue again
         if target not in RUNNING:
             changes |= {"lease": None, "lease_expires_at": None, "stop": Stop.NONE, "speed": 0, "eta": 0}
         if failure:
@@ -505,6 +651,7 @@ class Task(models.Model):
                 self.refresh_from_db()  # in here, since somebody may delete the row as soon as it is let go
             if moved:
                 WebhookDelivery.objects.announce(target, [self])
+                Task.objects.derive(self.playlist_id)
         if not moved and lease:
             raise LeaseLost(self.pk)
         if not moved:

@@ -17,7 +17,9 @@ from downloads.engine.ffmpeg import ToolMissing
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.process import EngineUnavailable
 from downloads.installation import AlreadyRunning, lock_data_folder
+from downloads.management import wishes
 from downloads.models import Task
+from downloads.operations import Wish
 from downloads.refusals import Refused
 from downloads.states import FINISHED, Status
 from downloads.worker import Worker
@@ -37,16 +39,27 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take links, and the same choices as the page."""
         parser.add_argument("urls", nargs="+", metavar="URL")
-        parser.add_argument("--quality", choices=list(Quality), default=Quality.BEST, type=Quality)
-        parser.add_argument(
-            "--post-processing", choices=list(PostProcessing), default=PostProcessing.NONE, type=PostProcessing
-        )
+        parser.add_argument("--preset", default="", help="what is left out is as this preset says")
+        parser.add_argument("--quality", choices=list(Quality), type=Quality)
+        parser.add_argument("--post-processing", choices=list(PostProcessing), type=PostProcessing)
+        wishes.add_arguments(parser)
 
-    def handle(self, *_: Any, urls: list[str], quality: Quality, post_processing: PostProcessing, **__: Any) -> None:  # noqa: ANN401  Django's interface
+    def handle(self, *_: Any, urls: list[str], preset: str, **said: Any) -> None:  # noqa: ANN401  Django's interface
         """Do it all."""
         console = Console()
         with self._somebody_who_runs(console):
-            tasks = [self._add(url, quality, post_processing) for url in urls]
+            tasks = [
+                self._add(
+                    Wish(
+                        url=url,
+                        preset=preset,
+                        quality=said["quality"],
+                        post_processing=said["post_processing"],
+                        choices=wishes.choices_of(said),
+                    )
+                )
+                for url in urls
+            ]
             for task in tasks:
                 operations.start(task.id)
             try:
@@ -83,11 +96,11 @@ class Command(BaseCommand):
             finally:
                 worker.stop()
 
-    def _add(self, url: str, quality: Quality, post_processing: PostProcessing) -> Task:
+    def _add(self, wish: Wish) -> Task:
         try:
-            return operations.add(url, quality=quality, post_processing=post_processing)
+            return operations.add(wish).task
         except Refused as error:
-            raise CommandError(f"{url}: {error}", returncode=BAD_INPUT) from None
+            raise CommandError(f"{wish.url}: {error}", returncode=BAD_INPUT) from None
 
     def _follow(self, console: Console, tasks: list[Task]) -> list[Task]:
         """Show a bar for each task until all have ended; the tasks as they are then."""
@@ -117,7 +130,7 @@ class Command(BaseCommand):
     def _report(self, console: Console, tasks: list[Task]) -> None:
         for task in tasks:
             if task.status == Status.COMPLETED:
-                console.print(f"[green]✓[/green] {escape(task.file_name)}")
+                console.print(f"[green]✓[/green] {escape(task.file_name or str(task))}")
             else:
                 console.print(f"[red]✗[/red] {escape(str(task))}: {escape(task.error_message or task.status)}")
 
