@@ -29,6 +29,7 @@ def expand(task: Task, lease: UUID, facts: Facts, listed: Sequence[ListedItem], 
     present = _present(facts.site, listed) if task.wishes.skip_existing else set()
     items = [_item(task, facts, entry) for entry in listed if _key(entry) not in present]
     task.expand(lease, facts, items, total=total, skipped=len(listed) - len(items))
+    storage.discard(task.id)
     live.tasks_changed([task, *Task.objects.filter(playlist=task)])
     logger.info("Task %s: a playlist; %d of its %d entries are tasks now", task.id, len(items), total)
 

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja.openapi.docs import Redoc
 
 from downie_project.version import VERSION
-from downloads.api import batches, extract, health, keys, service, tasks, webhooks
+from downloads.api import batches, extract, health, keys, presets, service, tasks, webhooks
 from downloads.api.envelope import EnvelopedApi
 from downloads.api.errors import handle_errors
 from downloads.api.parsing import JsonParser
@@ -30,6 +30,7 @@ api.add_router("", service.router)
 api.add_router("", extract.router)
 api.add_router("", tasks.router)
 api.add_router("", batches.router)
+api.add_router("", presets.router)
 api.add_router("", keys.router)
 api.add_router("", health.router)
 api.add_router("", webhooks.router)
