@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema_rs
 from django.core.management import call_command
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -18,6 +19,25 @@ def test_the_committed_document_is_the_one_that_is_served(service):
 def test_the_committed_document_is_written_by_the_make_target(tmp_path):
     call_command("export_openapi_schema", api="downloads.api.api", sorted=True, indent=1, output=tmp_path / "document")
     assert (tmp_path / "document").read_text().rstrip() == COMMITTED.read_text().rstrip()
+
+
+def answers(document):
+    """Every JSON answer in the document, in both forms."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for status, response in operation["responses"].items():
+                for kind, content in response.get("content", {}).items():
+                    yield f"{method} {path} {status} {kind}", content
+
+
+def test_every_answer_in_the_document_has_an_example_that_fits_its_schema():
+    document = json.loads(COMMITTED.read_text())
+    shown = {name: content for name, content in answers(document) if "json" in name.rpartition(" ")[2]}
+    assert len(shown) > 300
+    for name, content in shown.items():
+        schema = {**content["schema"], "components": document["components"]}
+        assert "example" in content, name
+        jsonschema_rs.validate(schema, content["example"])
 
 
 def test_nothing_that_fits_the_document_is_answered_against_it(fresh_service):

@@ -69,6 +69,10 @@ def test_a_library_that_cannot_be_written_to_is_said_so(fresh_service):
     assert answer.json()["status"] == "not_ready"
     assert answer.json()["checks"]["library"]["detail"] == "The library cannot be written to: File exists."
     assert fresh_service.http.get("/api/health").status_code == 200
+    enveloped = fresh_service.http.get("/api/health/ready", params={"envelope": "true"})
+    assert enveloped.status_code == 503
+    assert enveloped.json()["success"] is False
+    assert enveloped.json()["data"]["status"] == "not_ready"
 
 
 def test_an_ffmpeg_that_is_broken_is_said_so(tmp_path):

@@ -11,6 +11,7 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
 from downloads.api.errors import STATUSES, error_response, timestamp
+from downloads.api.examples import VALUES, error_example, example_of
 
 MEDIA_TYPE = "application/vnd.downie.envelope+json"
 PARAMETER = "envelope"
@@ -26,6 +27,21 @@ ANYWHERE = {
     429: ("Error", "Too many requests; `Retry-After` says how many seconds to wait."),
 }
 DONE = "Operation successful"
+NOT_SO = "Not everything is as it should be; the data says what."
+SECURITY = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key. None is needed as long as none has been made; then only this machine may ask.",
+    },
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
+    "login": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "sessionid",
+        "description": "The login of an administrator, with Django's CSRF token in X-CSRFToken on what changes things.",
+    },
+}
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 Json = dict[str, Any]
@@ -60,7 +76,7 @@ def _wrapped(response: HttpResponseBase) -> HttpResponseBase:
     if not isinstance(response, HttpResponse):
         return response
     body = json.loads(response.content)
-    wrapped = _error(body) if response.status_code >= 400 else _success(body)  # noqa: PLR2004
+    wrapped = _wrap(body, is_good=response.status_code < 400)  # noqa: PLR2004
     response.content = json.dumps(wrapped).encode()
     response.headers["Content-Type"] = MEDIA_TYPE
     if "Content-Length" in response.headers:
@@ -68,9 +84,17 @@ def _wrapped(response: HttpResponseBase) -> HttpResponseBase:
     return response
 
 
-def _success(body: Any) -> Json:  # noqa: ANN401  whatever an endpoint answers
+def _wrap(body: Any, *, is_good: bool) -> Json:  # noqa: ANN401  whatever an endpoint answers
+    """One of three: an error, an answer, or a report that says no (which is no error: it was asked for)."""
+    if isinstance(body, dict) and "error_code" in body and not is_good:
+        return _error(body)
     message = body.get("message") if isinstance(body, dict) else None
-    return {"success": True, "data": body, "message": message or DONE, "timestamp": timestamp()}
+    return {
+        "success": is_good,
+        "data": body,
+        "message": message or (DONE if is_good else NOT_SO),
+        "timestamp": timestamp(),
+    }
 
 
 def _error(body: Json) -> Json:
@@ -84,10 +108,30 @@ class EnvelopedApi(NinjaAPI):
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:  # noqa: ANN401  as in ninja
         """Build the document: both forms of each answer, and the parameter that chooses."""
         document = super().get_openapi_schema(**options)
-        for operations in document["paths"].values():
-            for operation in operations.values():
+        shapes = document["components"]["schemas"]
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
                 _describe(operation)
+                _give_examples(operation, method, path, shapes)
+        for shape in shapes.values():
+            if "enum" in shape:
+                shape.setdefault("examples", shape["enum"][:1])
+        document["components"]["securitySchemes"] = SECURITY
+        document["security"] = [{}, *({name: []} for name in SECURITY)]
         return document
+
+
+def _give_examples(operation: Json, method: str, path: str, shapes: Json) -> None:
+    """Show what each answer looks like, in both forms."""
+    for status, response in operation["responses"].items():
+        content = response.get("content", {})
+        if "application/json" not in content:
+            continue
+        inner = content["application/json"]["schema"]
+        plain = error_example(method, path, int(status)) if _is_error(inner) else example_of(inner, shapes)
+        content["application/json"]["example"] = plain
+        wrapped = _wrap(plain, is_good=int(status) < 400)  # noqa: PLR2004
+        content[MEDIA_TYPE]["example"] = wrapped | {"timestamp": VALUES["timestamp"]}
 
 
 def _describe(operation: Json) -> None:
@@ -110,12 +154,18 @@ def _describe(operation: Json) -> None:
         content = response.get("content", {})
         if "application/json" in content and MEDIA_TYPE not in content:
             inner = content["application/json"]["schema"]
-            response["content"] = content | {MEDIA_TYPE: {"schema": _schema(inner, is_error=int(status) >= 400)}}  # noqa: PLR2004
+            is_good = int(status) < 400  # noqa: PLR2004
+            wrapped = _schema(inner, is_error=_is_error(inner), is_good=is_good)
+            response["content"] = content | {MEDIA_TYPE: {"schema": wrapped}}
 
 
-def _schema(inner: Json, *, is_error: bool) -> Json:
+def _is_error(schema: Json) -> bool:
+    return str(schema.get("$ref")).endswith(("/Error", "/InvalidInput"))
+
+
+def _schema(inner: Json, *, is_error: bool, is_good: bool) -> Json:
     fields: Json = {
-        "success": {"const": not is_error},
+        "success": {"const": is_good},
         "data": {"type": "null"} if is_error else inner,
         "message": {"type": "string", "examples": [DONE]},
         "timestamp": {"type": "string", "examples": ["2025-01-30T10:00:00Z"]},

@@ -32,7 +32,9 @@ class JsonParser(Parser):
             raise
         except (ValueError, RecursionError):
             raise BadBody("The body is not valid JSON in UTF-8.") from None
-        if request.method == "PATCH" and not isinstance(value, dict):  # pydantic would take a list for no change at all
+        if request.method in ("PATCH", "PUT") and not isinstance(
+            value, dict
+        ):  # pydantic would take a list for no change at all
             raise BadBody("The body must be a JSON object.")
         if "\\u" in text:
             _check_escapes(value)

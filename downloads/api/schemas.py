@@ -150,13 +150,13 @@ class Qualities(Schema):
     """What may be asked for."""
 
     qualities: list[str]
-    post_processing: list[str]
+    post_processing: list[str] = Field(examples=[["none", "audio", "mp4", "permute"]])
 
 
 class SupportedSites(Schema):
     """The featured sites; the engine knows many more."""
 
-    supported_sites: list[str]
+    supported_sites: list[str] = Field(examples=[["youtube.com", "youtu.be", "vimeo.com"]])
     total_sites: int
 
 
@@ -173,7 +173,7 @@ class Stats(Schema):
 
     active_downloads: int
     total_downloads: int
-    supported_sites: int
+    supported_sites: int = Field(examples=[12])
 
 
 class Ticket(Schema):

@@ -22,7 +22,7 @@ from downloads.engine.formats import PostProcessing, Quality
 from downloads.operations import IfExists, Wish
 
 Language = Annotated[str, Field(pattern=LANGUAGE, examples=["en"])]
-Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS)]
+Seconds = Annotated[float, Field(strict=True, ge=0, le=MAX_SECONDS)]
 
 
 class SubtitlesIn(Schema):
@@ -68,8 +68,10 @@ class ChoicesIn(Schema):
     video_codec: VideoCodec = Field(
         VideoCodec.ANY, description="Preferred among the formats of the wanted height; nothing is encoded for it."
     )
-    max_height: int = Field(0, ge=0, le=10_000, description="Pixels of the shorter side, 0 for what `quality` says.")
-    max_filesize: int = Field(0, ge=0, le=MAX_BYTES, description="Bytes, 0 for no limit.")
+    max_height: int = Field(
+        0, strict=True, ge=0, le=10_000, description="Pixels of the shorter side, 0 for what `quality` says."
+    )
+    max_filesize: int = Field(0, strict=True, ge=0, le=MAX_BYTES, description="Bytes, 0 for no limit.")
     subtitles: SubtitlesIn | None = Field(None, description="None unless asked for.")
     thumbnail: Place = Field(Place.NONE, description="The picture of the video: in the file, or beside it.")
     metadata: StrictBool = Field(default=False, description="Write title, uploader, date and link into the file.")
