@@ -28,6 +28,7 @@ LIBRARY_DIR = make_folder(ENVIRONMENT.library_dir or DATA_DIR / "library", "DOWN
 MAX_CONCURRENT_DOWNLOADS = ENVIRONMENT.max_concurrent_downloads
 MAX_CONCURRENT_EXTRACTS = ENVIRONMENT.max_concurrent_extracts
 EXTRACT_TIME_LIMIT = ENVIRONMENT.extract_time_limit  # seconds
+ENGINE_MEMORY_LIMIT = ENVIRONMENT.engine_memory_mb * 1024 * 1024  # bytes, for each process of a download
 PLAYLIST_LIMIT = ENVIRONMENT.playlist_limit
 ALLOWED_NETWORKS = ENVIRONMENT.allowed_networks
 FFMPEG_DIR = ENVIRONMENT.ffmpeg_dir

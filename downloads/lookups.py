@@ -70,6 +70,7 @@ def look_up(
             cache=str(settings.DATA_DIR / "cache"),
             cookies=cookies,
             allowed_networks=tuple(str(network) for network in settings.ALLOWED_NETWORKS),
+            memory_limit=settings.ENGINE_MEMORY_LIMIT,
         )
         try:
             child = engine.start(job)

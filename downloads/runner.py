@@ -117,6 +117,7 @@ class Run:
             looked_up=lookups.kept(task.url, cookies),
             choices=task.wishes,
             playlist_limit=settings.PLAYLIST_LIMIT,
+            memory_limit=settings.ENGINE_MEMORY_LIMIT,
         )
 
     def _follow(self, child: Child) -> Ending:

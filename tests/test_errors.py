@@ -302,7 +302,7 @@ def test_an_overloaded_server_goes_before_its_text():
         (RuntimeError("odd"), Phase.PROCESSING, Reason.POSTPROCESSING_FAILED, "PROCESSING_FAILED", False),
         (DownloadCancelled(), Phase.DOWNLOAD, Reason.CANCELLED, "DOWNLOAD_FAILED", False),
         (MaxDownloadsReached(), Phase.DOWNLOAD, Reason.CANCELLED, "DOWNLOAD_FAILED", False),
-        (MemoryError(), Phase.DOWNLOAD, Reason.KILLED, "DOWNLOAD_FAILED", True),
+        (MemoryError(), Phase.DOWNLOAD, Reason.OUT_OF_MEMORY, "DOWNLOAD_FAILED", False),
     ],
 )
 def test_an_exception_gives_reason_code_and_retry(error, phase, reason, code, retryable):

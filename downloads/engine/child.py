@@ -27,6 +27,7 @@ from downloads.engine.network import AddressPolicy, install_guard
 LEASH_LIMIT = 15.0  # seconds without a word from the parent until the child kills its own group
 LOCK_LIMIT = 25.0  # seconds to wait for a predecessor to let go of the folder: longer than its leash
 OPEN_FILES = 512
+CPU_SECONDS = 12 * 3600  # of one process: a conversion may take hours, a loop without end does not run for days
 
 
 class Stopped(KeyboardInterrupt):
@@ -48,9 +49,9 @@ def main(connection: socket.socket) -> int:
     connection.set_inheritable(False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _raise_stopped)
-    _limit_resources()
     try:
         job = messages.read_job(connection)
+        _limit_resources(job.memory_limit)
         threading.Thread(target=_leash, args=(connection,), name="leash", daemon=True).start()
         speaker = Speaker(connection)
         with folder_lock(Path(job.folder), LOCK_LIMIT):
@@ -71,11 +72,20 @@ def _raise_stopped(*_: object) -> None:
     raise Stopped
 
 
-def _limit_resources() -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+def _limit_resources(memory: int) -> None:
+    """Limit this process and every program that it starts, each by itself."""
+    limits = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_NOFILE: OPEN_FILES,
+        resource.RLIMIT_CPU: CPU_SECONDS,
+        # Not RLIMIT_AS: the JavaScript runtime reserves far more addresses than it ever uses.
+        resource.RLIMIT_DATA: memory or resource.RLIM_INFINITY,
+    }
+    for kind, wanted in limits.items():
+        _soft, hard = resource.getrlimit(kind)
+        known = [limit for limit in (wanted, hard) if limit != resource.RLIM_INFINITY]
+        limit = min(known, default=resource.RLIM_INFINITY)
+        resource.setrlimit(kind, (limit, limit))
 
 
 def _leash(connection: socket.socket) -> None:

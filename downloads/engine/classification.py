@@ -31,6 +31,7 @@ from yt_dlp.utils import (
     YoutubeDLError,
 )
 
+from downloads.engine.cures import PageTooLarge
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.network import AddressRefused, BadUrl
 
@@ -41,7 +42,8 @@ _LONGEST_CHAIN: Final = 50
 _OF_KIND: Final[tuple[tuple[type[BaseException], Reason], ...]] = (
     (DownloadCancelled, Reason.CANCELLED),
     (KeyboardInterrupt, Reason.CANCELLED),
-    (MemoryError, Reason.KILLED),
+    (MemoryError, Reason.OUT_OF_MEMORY),
+    (PageTooLarge, Reason.PAGE_TOO_LARGE),
     (BadUrl, Reason.INVALID_URL),
     (UnsupportedError, Reason.UNSUPPORTED_SITE),
     (GeoRestrictedError, Reason.GEO_BLOCKED),
@@ -70,6 +72,7 @@ _NETWORK_ERRORS: Final = (
 )
 _BUGS: Final = (LookupError, TypeError, ValueError, AttributeError, AssertionError, ArithmeticError, RecursionError)
 
+_FIRST_CLIENT_ERROR: Final = 400
 _FIRST_SERVER_ERROR: Final = 500
 _OF_STATUS: Final = {
     401: Reason.LOGIN_NEEDED,
@@ -279,6 +282,8 @@ def _status(chain: list[BaseException]) -> int | None:
 def _of_status(status: int, phase: Phase) -> Reason:
     if status >= _FIRST_SERVER_ERROR:
         return Reason.SERVER_ERROR
+    if status < _FIRST_CLIENT_ERROR:  # a redirect is an error only when there have been too many
+        return Reason.REDIRECT_LOOP
     if phase is not Phase.LOOKUP and status in _EXPIRED_LINK:
         return Reason.LINK_EXPIRED
     return _OF_STATUS.get(status, Reason.ACCESS_DENIED)

@@ -141,11 +141,15 @@ def say_nothing(*_: object) -> None:
     """Cure 6: half of the time of a fragment goes into a line of progress that nobody sees."""
 
 
+class PageTooLarge(TransportError):
+    """A page or a manifest that no honest site has."""
+
+
 class CappedYoutubeDL(YoutubeDL):
     """Cure 7: no page or manifest is read beyond `PAGE_LIMIT`, compressed bombs included."""
 
     def urlopen(self, request: Any) -> Response:  # noqa: ANN401  yt-dlp's own
-        """Open as yt-dlp does; a read without a size ends at the limit with a TransportError."""
+        """Open as yt-dlp does; a read without a size ends at the limit with `PageTooLarge`."""
         response: Response = super().urlopen(request)
         read = response.read
 
@@ -157,7 +161,7 @@ class CappedYoutubeDL(YoutubeDL):
                 page += chunk
                 if len(page) > PAGE_LIMIT:
                     response.close()
-                    raise TransportError(f"the page is longer than {PAGE_LIMIT} bytes")
+                    raise PageTooLarge(f"the page is longer than {PAGE_LIMIT} bytes")
             return bytes(page)
 
         response.read = capped

@@ -57,6 +57,9 @@ class Reason(StrEnum):
     CERTIFICATE = "certificate"
     LINK_EXPIRED = "link_expired"
     LOOKUP_TIMED_OUT = "lookup_timed_out"
+    REDIRECT_LOOP = "redirect_loop"
+    PAGE_TOO_LARGE = "page_too_large"
+    OUT_OF_MEMORY = "out_of_memory"
     STALLED = "stalled"
     KILLED = "killed"
     CANCELLED = "cancelled"
@@ -116,6 +119,16 @@ SENTENCES: Final[dict[Reason, str]] = {
     ),
     Reason.LINK_EXPIRED: gettext_noop("The link to the media file has expired; starting again looks it up afresh."),
     Reason.LOOKUP_TIMED_OUT: gettext_noop("The site took too long to show the video; try again later."),
+    Reason.REDIRECT_LOOP: gettext_noop(
+        "The site sends every visitor in a circle; cookies of your browser may help, or another address of the video."
+    ),
+    Reason.PAGE_TOO_LARGE: gettext_noop(
+        "The site answered with a page that is far too large to be one; give the address of another page."
+    ),
+    Reason.OUT_OF_MEMORY: gettext_noop(
+        "What the site sent needs more memory than a download may use; "
+        "an administrator can allow more in DOWNIE_ENGINE_MEMORY_MB."
+    ),
     Reason.STALLED: gettext_noop("No data came for too long; start the download again to go on."),
     Reason.KILLED: gettext_noop("The download's process ended unexpectedly; start it again to go on."),
     Reason.CANCELLED: gettext_noop("The download was stopped."),

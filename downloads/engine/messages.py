@@ -29,8 +29,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
 
     `folder` is the task's own working folder; `cookies` is the text that the user gave, in the clear, in memory only;
     `looked_up` is what a look-up a short while ago said in `Kept`, or empty; `playlist_limit` is how many entries of a
-    playlist are taken; `egress` is the address of the proxy that
-    what is no Python socket has to go through, with this job's own credentials in it.
+    playlist are taken; `memory_limit` is in bytes for each process, 0 for none; `egress` is the address of the proxy
+    that what is no Python socket has to go through, with this job's own credentials in it.
     """
 
     task_id: str
@@ -46,6 +46,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     choices: Choices = Choices()
     egress: str = ""
     playlist_limit: int = 500
+    memory_limit: int = 0
 
 
 class LookUpJob(msgspec.Struct, frozen=True, kw_only=True, tag="look_up"):
@@ -61,6 +62,7 @@ class LookUpJob(msgspec.Struct, frozen=True, kw_only=True, tag="look_up"):
     allowed_networks: tuple[str, ...] = ()
     choices: Choices = Choices()
     egress: str = ""
+    memory_limit: int = 0
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True, tag="found"):
