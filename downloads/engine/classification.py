@@ -176,7 +176,9 @@ _OF_TEXT: Final = tuple(
 )
 _OWN_FAULT: Final = re.compile(r"^(?:unable|failed) to (?:extract|parse)\b", re.IGNORECASE)
 _INVALID_URL: Final = re.compile(
-    r"is not a valid URL|^invalid URL(?: '|$)|unsupported url scheme|file:// URLs are disabled", re.IGNORECASE
+    r"is not a valid URL|^invalid URL(?: '|$)|unsupported url scheme|file:// URLs are disabled"
+    r"|^No connection adapters were found",
+    re.IGNORECASE,
 )
 
 

@@ -16,6 +16,7 @@ from downloads.engine.ffmpeg import FfmpegFailed, Media, NotMedia, Stream, Toolb
 from downloads.engine.formats import PostProcessing
 
 _PROBE_TIMEOUT = 60.0  # seconds
+_LENGTH_SLACK, _LENGTH_TOLERANCE = 1.0, 0.02  # seconds, and the part of the source's duration, whichever is more
 
 # The container in which a codec is at home, by file extension, and what ffprobe calls that container.
 _NATURAL: Final = {"aac": "m4a", "alac": "m4a", "opus": "opus", "mp3": "mp3", "vorbis": "ogg", "flac": "flac"}
@@ -242,13 +243,22 @@ def _carry_out(work: Plan, source: Path, media: Media, toolbox: Toolbox, on_prog
     arguments = [*input_arguments(source), *work.arguments, f"file:{unfinished}"]
     try:
         run_ffmpeg(toolbox, arguments, duration=media.duration, on_progress=on_progress)
-        # ffmpeg can report success for a file without a single packet in it.
-        probe(toolbox, unfinished, timeout=_PROBE_TIMEOUT)
+        # ffmpeg can report success for a file without a single packet in it, or with a few of the frames.
+        _check_length(probe(toolbox, unfinished, timeout=_PROBE_TIMEOUT), media, work)
         return unfinished.replace(source.with_name(f"processed.{work.extension}"))
     except BaseException:
         with suppress(FileNotFoundError):
             unfinished.unlink()
         raise
+
+
+def _check_length(result: Media, source: Media, work: Plan) -> None:
+    """Refuse what is shorter than its source; sound by itself may be, since the pictures may go on after it."""
+    if work.extension in _PROBED_AS or not source.duration:
+        return
+    missing = source.duration - (result.duration or 0)
+    if missing > max(_LENGTH_SLACK, source.duration * _LENGTH_TOLERANCE):
+        raise FfmpegFailed("ffmpeg could not convert the whole file.", f"{missing:.1f} s are missing")
 
 
 def _remove_leftovers(source: Path) -> None:
