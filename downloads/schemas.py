@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from downloads.models import Task
+from downloads.models import MAX_FAILURES, Task
 from downloads.states import Status
 
 
@@ -38,6 +38,7 @@ def task_json(task: Task) -> dict[str, Any]:
         "custom_filename": task.custom_filename,
         "stopping": task.stop,
         "failures": task.failures,
+        "max_failures": MAX_FAILURES,
         "next_attempt_at": epoch(task.available_at),
         "site": task.site,
         "uploader": task.uploader,

@@ -128,7 +128,8 @@ class TaskOut(Schema):
     choices: Choices
     custom_filename: str
     stopping: Stop
-    failures: int = Field(description="Failures in a row; the next attempt is one more.")
+    failures: int = Field(description="Failures in a row; the attempt that runs or waits is one more.")
+    max_failures: int = Field(description="After so many it is not tried again.", examples=[5])
     next_attempt_at: float | None
     site: str
     uploader: str
