@@ -86,7 +86,17 @@ class TaskAdmin(ErrorMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # not 
         (_("When"), {"fields": ("created_at", "started_at", "finished_at")}),
         (
             _("How it ended"),
-            {"fields": ("file_name", "file_size", "what_happened", "error_code", "error_reason", "error_detail")},
+            {
+                "fields": (
+                    "file_name",
+                    "side_files",
+                    "file_size",
+                    "what_happened",
+                    "error_code",
+                    "error_reason",
+                    "error_detail",
+                )
+            },
         ),
     )
     readonly_fields = ("progress", "size", "what_happened")

@@ -75,10 +75,12 @@ def _mend(task: Task) -> None:
     if task.lease is None or storage.is_held(task.id):
         return  # its child is about to die; our lease runs out, and the next sweep sees it again
     try:
+        if not task.stop and task.status == Status.PROCESSING and storage.is_stored(task.file_name, task.file_size):
+            runner.complete(task, task.lease, task.file_size)
+            return
+        runner.withdraw(task)
         if task.stop:
             runner.carry_out_stop(task, task.lease)
-        elif task.status == Status.PROCESSING and storage.is_stored(task.file_name, task.file_size):
-            runner.complete(task, task.lease, task.file_size)
         else:
             task.hand_back(task.lease)
             actors.run_task.send(task.id)

@@ -42,6 +42,7 @@ def task_json(task: Task) -> dict[str, Any]:
         "duration": task.duration,
         "thumbnail": task.thumbnail,
         "file_name": task.file_name if task.status == Status.COMPLETED else "",
+        "side_files": task.side_files if task.status == Status.COMPLETED else [],
         "file_size": task.file_size,
         "file_url": f"/api/downloads/tasks/{task.id}/file" if task.status == Status.COMPLETED else "",
         "revision": task.revision,

@@ -168,7 +168,8 @@ class TaskOut(Schema):
     uploader: str
     duration: float = Field(description="Seconds, 0 while unknown.")
     thumbnail: str
-    file_name: str
+    file_name: str = Field(description="Relative to the library, with its folders.")
+    side_files: list[str] = Field(description="Subtitles and pictures beside it, relative to the library.")
     file_size: int
     file_url: str
     revision: int
