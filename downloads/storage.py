@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from downloads.engine.folders import FolderBusy, folder_lock
 
 COPY_CHUNK = 4 * 1024 * 1024  # bytes
 KEEP_EVERY = 2.0  # seconds between two signs of life while bytes are copied, or written to the disk
+FOLDER_TRIES = 5
 TRASH = ".trash-"
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 # What a file system answers that has no hard links, or has them not between these two places
@@ -150,8 +151,8 @@ def store(
 ) -> str:
     """Put a file into the library under the first free name, whole or not at all; nothing is ever overwritten.
 
-    Those beside it come first, so that a file in its place has them all. Their bytes are on the disk before they have
-    a name; that the name is there as well is what `settle` is for.
+    Those beside it get their names first, so that a file in its place has them all. Their bytes are on the disk before
+    they have a name; that the name is there as well is what `settle` is for.
 
     Args:
         task_id: whose file it is.
@@ -168,15 +169,18 @@ def store(
         OSError: the library cannot be written to, or is full.
     """
     sources = [*finished.beside.values(), finished.file]
-    for source in sources:
-        _sync(source, keep)
-    for candidate in numbered(name):
-        beside = [side_name(candidate, suffix) for suffix in finished.beside]
-        targets = [library_path(each) for each in (*beside, candidate)]
-        if any(os.path.lexists(target) for target in targets) or not reserve(candidate, beside):
-            continue
-        if _place_all(task_id, zip(sources, targets, strict=True), keep):
-            return candidate
+    drafts: list[Path] = []
+    with contextlib.ExitStack() as stack:
+        for candidate in numbered(name):
+            beside = [side_name(candidate, suffix) for suffix in finished.beside]
+            targets = [library_path(each) for each in (*beside, candidate)]
+            if any(os.path.lexists(target) for target in targets) or not reserve(candidate, beside):
+                continue
+            folder = targets[-1].parent
+            drafts = drafts or [stack.enter_context(_draft(task_id, source, folder, keep)) for source in sources]
+            keep()
+            if _place(drafts, targets):
+                return candidate
     raise AssertionError("there is always a next number")
 
 
@@ -225,28 +229,29 @@ def _remove_drafts(task_id: str, folder: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _place_all(task_id: str, files: Iterable[tuple[Path, Path]], keep: Callable[[], None]) -> bool:
-    """Give each source its target; False, and none is there, when somebody else took one in the meantime."""
-    placed: list[Path] = []
-    for source, target in files:
-        if not _place(task_id, source, target, keep):
-            for path in placed:
-                path.unlink()
-            return False
-        placed.append(target)
-    return True
+@contextlib.contextmanager
+def _draft(task_id: str, source: Path, folder: Path, keep: Callable[[], None]) -> Iterator[Path]:
+    """Have the file's bytes on the disk, in the folder where it is to be, under a name that nobody sees."""
+    # A name of this attempt's own: a worker that was thought dead may still be writing to its draft.
+    draft = folder / f".{task_id}-{secrets.token_hex(4)}.part"
+    is_linked = _link_into(folder, source, draft)
+    try:
+        if not is_linked:
+            _copy(source, draft, keep)
+        _sync(draft, keep)
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
 
 
-def _place(task_id: str, source: Path, target: Path, keep: Callable[[], None]) -> bool:
-    """Give the file its final name; False when somebody else took that in the meantime."""
-    while True:
-        try:
-            _make_folders(target.parent)
-            return _give(task_id, source, target, keep)
-        except FileNotFoundError:
-            if not source.exists() or not _library().is_dir():
-                raise
-            # else somebody deleted the last file of the folder in this moment, and the folder with it
+def _link_into(folder: Path, source: Path, draft: Path) -> bool:
+    """As `_link`, and make the folder; somebody may delete its last file in this moment, and so the folder."""
+    for _ in range(FOLDER_TRIES - 1):
+        with contextlib.suppress(FileNotFoundError):
+            _make_folders(folder)
+            return _link(source, draft)
+    _make_folders(folder)
+    return _link(source, draft)
 
 
 def _make_folders(folder: Path) -> None:
@@ -256,46 +261,41 @@ def _make_folders(folder: Path) -> None:
         folder.mkdir(exist_ok=True)
 
 
-def _give(task_id: str, source: Path, target: Path, keep: Callable[[], None]) -> bool:
-    with _unless_no_links():
-        return _link(source, target)
-    # A name of this attempt's own: a worker that was thought dead may still be writing to its draft.
-    draft = target.with_name(f".{task_id}-{secrets.token_hex(4)}.part")
-    try:
-        _copy(source, draft, keep)
-        return _rename(draft, target)
-    finally:
-        draft.unlink(missing_ok=True)
+def _place(drafts: Sequence[Path], targets: Sequence[Path]) -> bool:
+    """Give each draft its name; False, and none has it, when somebody else took one in the meantime."""
+    for number, (draft, target) in enumerate(zip(drafts, targets, strict=True)):
+        if not _name(draft, target):
+            for placed, name in zip(drafts[:number], targets, strict=False):
+                placed.unlink(missing_ok=True)
+                name.replace(placed)
+            return False
+    return True
 
 
-def _rename(draft: Path, target: Path) -> bool:
-    with _unless_no_links():
-        return _link(draft, target)
-    # No hard links at all: an empty file takes the name first, so that nothing of others is overwritten.
+def _name(draft: Path, target: Path) -> bool:
+    """Give it this name as well, or instead where there are no hard links; False when the name is taken."""
     try:
-        target.open("x").close()
+        if not _link(draft, target):
+            target.open("x").close()  # takes the name, so that nothing of others is overwritten
+            draft.replace(target)
     except FileExistsError:
         return False
-    draft.replace(target)
     return True
 
 
 def _link(source: Path, target: Path) -> bool:
+    """Whether there are hard links, and now this one too.
+
+    Raises:
+        FileExistsError: the name is taken.
+    """
     try:
         target.hardlink_to(source)
-    except FileExistsError:
-        return False
-    return True
-
-
-@contextlib.contextmanager
-def _unless_no_links() -> Iterator[None]:
-    """Go on after the block where there are no hard links."""
-    try:
-        yield
     except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
+        if error.errno in NO_LINKS:
+            return False
+        raise
+    return True
 
 
 def _copy(source: Path, draft: Path, keep: Callable[[], None]) -> None:
@@ -307,8 +307,7 @@ def _copy(source: Path, draft: Path, keep: Callable[[], None]) -> None:
                 keep()
                 told = time.monotonic()
     written = source.stat()
-    os.utime(draft, ns=(written.st_atime_ns, written.st_mtime_ns))
-    _sync(draft, keep)
+    os.utime(draft, ns=(written.st_atime_ns, written.st_mtime_ns))  # by which `withdraw` knows it
 
 
 def _sync(file: Path, keep: Callable[[], None]) -> None:
