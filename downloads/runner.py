@@ -336,8 +336,8 @@ def _finished(folder: Path, done: messages.Done) -> storage.Finished:
     Raises:
         ValueError: one is not a plain file right inside the folder, or two would have one name.
     """
-    beside = {side.suffix.lower(): _inside(folder, side.name) for side in done.side_files}
-    if len(beside) < len(done.side_files):
+    beside = {side.suffix: _inside(folder, side.name) for side in done.side_files}
+    if len({suffix.lower() for suffix in beside}) < len(done.side_files):
         raise ValueError("two files would have one name beside the finished one")
     return storage.Finished(_inside(folder, done.name), beside)
 
