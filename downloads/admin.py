@@ -77,7 +77,7 @@ class TaskAdmin(ErrorMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # not 
     actions = ("start", "cancel")
     inlines = (AttemptInline,)
     fieldsets = (
-        (None, {"fields": ("id", "title", "url", "site", "uploader", "duration", "media_id")}),
+        (None, {"fields": ("id", "title", "url", "site", "uploader", "upload_date", "duration", "media_id")}),
         (_("What was asked for"), {"fields": ("quality", "post_processing", "custom_filename")}),
         (
             _("How far it is"),

@@ -92,6 +92,12 @@ def test_a_folder_that_leads_out_of_the_library_is_not_followed(service, origin,
     assert entries(tmp_path) == []
 
 
+def test_sound_alone_has_no_resolution_whatever_it_was_cut_out_of(service, origin):
+    task_id = service.download(origin.url("/page/titled.html", title="Song", author="Dee"), post_processing="audio")
+
+    assert service.wait_for(task_id)["file_name"] == "Dee/2026-03-01/Song.m4a"
+
+
 def test_a_chosen_name_goes_into_the_same_folders(service, origin):
     task_id = service.download(
         origin.url("/page/titled.html", title="A film", author="Cleo"), custom_filename="mine.mp4"
