@@ -468,8 +468,9 @@ def store_until(step, source, beside, library, row):
     try:
         sys.addaudithook(kill_at_the_step)
         store(source, "a/film.mp4", lambda *names: row.write_text(json.dumps(names)) or True, beside=beside)
-    finally:
         os._exit(0)
+    finally:
+        os._exit(1)
 
 
 def recover(row):
@@ -489,10 +490,11 @@ def contents(library):
 def test_a_kill_at_any_point_leaves_all_or_nothing_once_it_is_mended(any_file_system, source, beside, tmp_path, step):
     library, row = any_file_system.LIBRARY_DIR, tmp_path / "row"
 
-    store_until(step, source, beside, library, row)
+    status = store_until(step, source, beside, library, row)
     visible = {file.name: file.read_bytes() for file in library.rglob("[!.]*.*")}
     recover(row)
 
+    assert status in (0, -signal.SIGKILL)
     assert all(content in (FILES[name], b"") for name, content in visible.items())
     whole = {"a": False} | {f"a/{name}": content for name, content in FILES.items()}
     assert contents(library) in ({}, whole)

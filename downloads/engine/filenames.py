@@ -126,7 +126,7 @@ def library_name(template: Template, facts: NameFacts, extension: str, custom: s
 
     The result is one safe path component, never hidden and never empty, in NFC. Without its extension it has at most
     `MAX_STEM_BYTES`, so that a number and a longer ending fit. Too long a title is cut, and other fields only where
-    that is not enough; the id stays whole. Where the title has the id in it already, the id is not repeated.
+    that is not enough; of the id 100 bytes stay. Where the title has the id in it already, the id is not repeated.
 
     Raises:
         ValueError: the extension (without its dot) is not that of a media file.
