@@ -13,6 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from downloads.engine.templates import BadTemplate, Template, folder_templates, name_template
+
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 RATE = r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$"
@@ -42,10 +44,18 @@ class Environment(BaseSettings):
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
+        arbitrary_types_allowed=True,
+        validate_default=False,  # readers of text read no defaults
     )
 
     data_dir: Path = Field(PROJECT_DIR / "data", description="a folder that this user may write to")
     library_dir: Path | None = Field(None, description="a folder that this user may write to")
+    filename_template: Annotated[Template, BeforeValidator(name_template)] = Field(
+        name_template("{title} [{id}]"), description="text with fields, such as {title} [{id}]"
+    )
+    folder_template: Annotated[tuple[Template, ...], NoDecode, BeforeValidator(folder_templates)] = Field(
+        (), description="names of folders with fields, such as {site}/{uploader}"
+    )
     host: str = Field("127.0.0.1", description="an address of this machine to listen on, such as 127.0.0.1")
     port: int = Field(8000, ge=1, le=65535, description="a whole number from 1 to 65535")
     allow_anonymous: bool = Field(default=False, description="true or false")
@@ -114,7 +124,9 @@ def _sentence(error: ValidationError) -> str:
         if key == field.lower() or field in _aliases(info.validation_alias)
     )
     value = f" ({first['input']!r})" if shown and isinstance(first["input"], str) else ""
-    return f"{variable} has a value that cannot be used{value}: it must be {wanted}."
+    cause = first.get("ctx", {}).get("error")
+    cure = str(cause) if isinstance(cause, BadTemplate) else f"it must be {wanted}"
+    return f"{variable} has a value that cannot be used{value}: {cure}."
 
 
 def _aliases(alias: object) -> list[Any]:

@@ -24,6 +24,10 @@ WORK_DIR = DATA_DIR / "work"
 TOOLS_DIR = DATA_DIR / "tools"
 LIBRARY_DIR = make_folder(ENVIRONMENT.library_dir or DATA_DIR / "library", "DOWNIE_LIBRARY_DIR")
 
+# What finished files are called, and the folders that they go into
+FILENAME_TEMPLATE = ENVIRONMENT.filename_template
+FOLDER_TEMPLATE = ENVIRONMENT.folder_template
+
 # The engine
 MAX_CONCURRENT_DOWNLOADS = ENVIRONMENT.max_concurrent_downloads
 MAX_CONCURRENT_EXTRACTS = ENVIRONMENT.max_concurrent_extracts

@@ -77,7 +77,7 @@ class TaskAdmin(ErrorMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # not 
     actions = ("start", "cancel")
     inlines = (AttemptInline,)
     fieldsets = (
-        (None, {"fields": ("id", "title", "url", "site", "uploader", "duration", "media_id")}),
+        (None, {"fields": ("id", "title", "url", "site", "uploader", "upload_date", "duration", "media_id")}),
         (_("What was asked for"), {"fields": ("quality", "post_processing", "custom_filename")}),
         (
             _("How far it is"),
@@ -86,7 +86,17 @@ class TaskAdmin(ErrorMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # not 
         (_("When"), {"fields": ("created_at", "started_at", "finished_at")}),
         (
             _("How it ended"),
-            {"fields": ("file_name", "file_size", "what_happened", "error_code", "error_reason", "error_detail")},
+            {
+                "fields": (
+                    "file_name",
+                    "side_files",
+                    "file_size",
+                    "what_happened",
+                    "error_code",
+                    "error_reason",
+                    "error_detail",
+                )
+            },
         ),
     )
     readonly_fields = ("progress", "size", "what_happened")

@@ -166,5 +166,5 @@ def _clear_away(tasks: Collection[Task], *, delete_files: bool) -> None:
     storage.discard_all({task.pk for task in tasks})
     for task in tasks:
         if delete_files and task.status == Status.COMPLETED:
-            storage.delete_stored(task.file_name)
+            storage.delete_stored(task.file_name, *task.side_files)
         live.deleted(task)

@@ -418,7 +418,7 @@ def delete(task_id: str, *, delete_file: bool = False) -> None:
         live.task_changed(task)
         _wait(lambda: _removed(task))
     if delete_file and task.status == Status.COMPLETED:
-        storage.delete_stored(task.file_name)
+        storage.delete_stored(task.file_name, *task.side_files)
 
 
 def _removed(task: Task) -> bool:

@@ -75,10 +75,13 @@ def _mend(task: Task) -> None:
     if task.lease is None or storage.is_held(task.id):
         return  # its child is about to die; our lease runs out, and the next sweep sees it again
     try:
-        if task.stop not in GOES_ON:
-            runner.carry_out_stop(task, task.lease)
-        elif task.status == Status.PROCESSING and storage.is_stored(task.file_name, task.file_size):
+        goes_on = task.stop in GOES_ON
+        if goes_on and task.status == Status.PROCESSING and storage.is_stored(task.file_name, task.file_size):
             runner.complete(task, task.lease, task.file_size)
+            return
+        runner.withdraw(task)
+        if not goes_on:
+            runner.carry_out_stop(task, task.lease)
         else:
             task.hand_back(task.lease)
             actors.run_task.send(task.id)

@@ -13,7 +13,7 @@ from django.conf import settings
 from downloads import live, lookups, metrics, playlists, storage
 from downloads.engine import messages
 from downloads.engine.errors import Failure, Phase, Reason
-from downloads.engine.filenames import library_name
+from downloads.engine.filenames import NameFacts, library_folders, library_name
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.process import Child, Engine, EngineUnavailable
 from downloads.models import GOES_ON, MAX_FAILURES, Facts, LeaseLost, Task
@@ -241,17 +241,18 @@ class Run:
         """Store the file and complete the task, or say why that failed."""
         task = self._task
         try:
-            source = _inside(storage.work_folder(task.id), done.name)
-            size = source.stat().st_size
-            name = library_name(task.title, task.media_id, done.extension, task.custom_filename)
+            finished = _finished(storage.work_folder(task.id), done)
+            size = finished.file.stat().st_size
             storage.store(
                 task.id,
-                source,
-                name,
-                lambda free: task.reserve(self._lease, free, size),
+                finished,
+                _wanted_name(task, done),
+                lambda name, beside: task.reserve(self._lease, name, size, beside),
                 lambda: task.renew(self._lease),
             )
         except (OSError, ValueError) as error:
+            task.renew(self._lease)  # or else its next holder may have files of its own under these names by now
+            withdraw(task)
             return _storing_failed(error)
         complete(task, self._lease, size)
         return None
@@ -279,6 +280,7 @@ def _facts(found: messages.Found) -> Facts:
         duration=found.duration,
         thumbnail=found.thumbnail,
         is_live=found.is_live,
+        upload_date=found.upload_date,
     )
 
 
@@ -288,10 +290,17 @@ def complete(task: Task, lease: UUID, size: int) -> None:
     Raises:
         LeaseLost: somebody else will.
     """
+    storage.settle(task.id, task.file_name)
     task.finish(lease, size)
     storage.discard(task.id)
     live.task_changed(task)
     logger.info("Task %s: completed as %r, %d bytes", task.id, task.file_name, size)
+
+
+def withdraw(task: Task) -> None:
+    """Take back what is in the library under the task's reserved names, before the row gives them up."""
+    if task.file_name:
+        storage.withdraw(task.id, [task.file_name, *task.side_files])
 
 
 def carry_out_stop(task: Task, lease: UUID) -> None:
@@ -316,8 +325,43 @@ def _delay(failures: int) -> float:
     return min(FIRST_DELAY * 2.0 ** (failures - 1), LONGEST_DELAY) * random.uniform(0.7, 1.3)  # noqa: S311  no secret
 
 
+def _wanted_name(task: Task, done: messages.Done) -> str:
+    """Where the file is to go, relative to the library.
+
+    Raises:
+        ValueError: its type is not kept.
+    """
+    facts = NameFacts(
+        title=task.title,
+        media_id=task.media_id,
+        uploader=task.uploader,
+        site=task.site,
+        upload_date=task.upload_date,
+        height=done.height,
+        quality=task.quality,
+        task_id=task.id,
+        playlist=task.playlist.title if task.playlist else "",
+        playlist_index=task.playlist_index,
+        playlist_count=task.playlist.playlist_total if task.playlist else 0,
+    )
+    name = library_name(settings.FILENAME_TEMPLATE, facts, done.extension, task.custom_filename)
+    return "/".join([*library_folders(settings.FOLDER_TEMPLATE, facts), name])
+
+
+def _finished(folder: Path, done: messages.Done) -> storage.Finished:
+    """The files that the child names.
+
+    Raises:
+        ValueError: one is not a plain file right inside the folder, or two would have one name.
+    """
+    beside = {side.suffix: _inside(folder, side.name) for side in done.side_files}
+    if len({suffix.lower() for suffix in beside}) < len(done.side_files):
+        raise ValueError("two files would have one name beside the finished one")
+    return storage.Finished(_inside(folder, done.name), beside)
+
+
 def _inside(folder: Path, name: str) -> Path:
-    """The finished file that the child names.
+    """A finished file that the child names.
 
     Raises:
         ValueError: it is not a plain file right inside the folder.

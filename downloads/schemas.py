@@ -51,6 +51,7 @@ def task_json(task: Task) -> dict[str, Any]:
         "playlist_total": task.playlist_total,
         "playlist_skipped": task.playlist_skipped,
         "file_name": task.file_name if has_file else "",
+        "side_files": task.side_files if has_file else [],
         "file_size": task.file_size,
         "file_url": f"/api/downloads/tasks/{task.id}/file" if has_file else "",
         "revision": task.revision,

@@ -1,6 +1,6 @@
 """Rows of tasks in whatever state a test needs."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from uuid import uuid4
 
 from django.db.models.functions import Now
@@ -10,7 +10,13 @@ from downloads.models import LEASE, Facts, Task
 from downloads.states import RUNNING, Status
 
 FACTS = Facts(
-    title="A film", media_id="f1", site="example.com", uploader="Ann", duration=60.0, thumbnail="https://example.com/t"
+    title="A film",
+    media_id="f1",
+    site="example.com",
+    uploader="Ann",
+    duration=60.0,
+    thumbnail="https://example.com/t",
+    upload_date=date(2026, 3, 1),
 )
 FAILURE = Failure(reason=Reason.NETWORK, phase=Phase.DOWNLOAD, detail="connection reset")
 

@@ -155,6 +155,13 @@ def test_a_cover_is_no_video(tools, make):
     song = make("song.mp3", *SOUND, "-i", str(cover), "-map", "0", "-map", "1", "-c:v", "copy")
     media = probe(tools, song, timeout=10)
     assert ([stream.is_attached_picture for stream in media.streams], media.videos) == ([False, True], ())
+    assert media.height == 0
+
+
+@pytest.mark.parametrize("size", ["160x120", "120x160"])
+def test_the_height_is_the_shorter_side(tools, make, size):
+    path = make("film.mp4", "-f", "lavfi", "-i", f"testsrc=d=0.5:s={size}:r=10", "-pix_fmt", "yuv420p")
+    assert probe(tools, path, timeout=10).height == 120
 
 
 def test_a_file_without_a_known_duration_says_none(tools, make):

@@ -1,5 +1,6 @@
 import itertools
 import unicodedata
+from datetime import date
 
 import pytest
 from hypothesis import example, given
@@ -7,12 +8,17 @@ from hypothesis import strategies as st
 
 from downloads.engine.filenames import (
     MAX_NAME_BYTES,
-    RESERVED_BYTES,
+    MAX_STEM_BYTES,
+    MAX_SUFFIX_BYTES,
+    NameFacts,
     checked_custom_filename,
     clean_text,
+    library_folders,
     library_name,
     numbered,
+    side_name,
 )
+from downloads.engine.templates import FIELDS, BadTemplate, folder_templates, name_template
 
 FAMILY = "👨\u200d👩\u200d👧"
 HOSTILE = st.text(
@@ -22,6 +28,12 @@ HOSTILE = st.text(
     ),
     max_size=400,
 )
+USUAL = name_template("{title} [{id}]")
+RESERVED = ("con", "prn", "aux", "nul", "com1", "lpt9", "conin$")
+
+
+def named(title, media_id="", extension="mp4", custom="", template=USUAL):
+    return library_name(template, NameFacts(title=title, media_id=media_id), extension, custom)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +55,7 @@ HOSTILE = st.text(
         ("  . .hidden", "", "hidden.mp4"),
         ("\u200b.hidden", "", "hidden.mp4"),
         ("-rf", "", "_-rf.mp4"),
+        ("A film", "-x1", "A film [-x1].mp4"),
         ("The end...", "", "The end.mp4"),
         ("a \t\n  b\u3000c\u2028d", "", "a b c d.mp4"),
         ("a\x00b\x1bc\x7fd\x9fe", "", "abcde.mp4"),
@@ -56,6 +69,7 @@ HOSTILE = st.text(
         ("a\u200d", "", "a.mp4"),
         ("\u200d\ufe0f\u3164", "", "video.mp4"),
         ("CON", "", "_CON.mp4"),
+        ("CON", "x1", "CON [x1].mp4"),
         ("nul.tar", "x1", "_nul.tar [x1].mp4"),
         ("com1", "", "_com1.mp4"),
         ("LPT¹ .txt", "", "_LPT¹ .txt.mp4"),
@@ -63,7 +77,7 @@ HOSTILE = st.text(
     ],
 )
 def test_a_title_becomes_a_safe_name(title, media_id, name):
-    assert library_name(title, media_id, "mp4") == name
+    assert named(title, media_id) == name
 
 
 @pytest.mark.parametrize(
@@ -80,13 +94,13 @@ def test_a_title_becomes_a_safe_name(title, media_id, name):
     ],
 )
 def test_a_custom_name_goes_before_title_and_id(custom, name):
-    assert library_name("A film", "x1", "webm", custom) == name
+    assert named("A film", "x1", "webm", custom) == name
 
 
 @pytest.mark.parametrize("extension", ["exe", "sh", "html", "srt", "vtt", "MP4", ".mp4", "mp4/../x", "", "part"])
 def test_only_media_files_are_named(extension):
     with pytest.raises(ValueError, match="not kept"):
-        library_name("A film", "x1", extension)
+        named("A film", "x1", extension)
 
 
 @pytest.mark.parametrize(
@@ -99,18 +113,31 @@ def test_only_media_files_are_named(extension):
         ("a" * 221 + "e\u0323\u0301" * 9, "a" * 221),
         ("a" * 217 + "👍🏽" * 9, "a" * 217),
         ("a" * 219 + "... " + "b" * 99, "a" * 219),
+        ("-" + "a" * 300, "_-" + "a" * 220),
     ],
 )
 def test_a_long_title_is_cut_between_characters_and_keeps_its_id(title, stem):
-    assert library_name(title, "x1", "mp4") == f"{stem} [x1].mp4"
+    assert named(title, "x1") == f"{stem} [x1].mp4"
 
 
 def test_an_id_that_stood_in_the_part_cut_off_is_given_again():
-    assert library_name("a" * 300 + " x1", "x1", "mp4").endswith("a [x1].mp4")
+    assert named("a" * 300 + " x1", "x1").endswith("a [x1].mp4")
 
 
 def test_a_long_id_leaves_room_for_the_title():
-    assert library_name("A film", "x" * 500, "mp4") == f"A film [{'x' * 100}].mp4"
+    assert named("A film", "x" * 500) == f"A film [{'x' * 100}].mp4"
+
+
+def is_safe(name):
+    """Whether it is one path component on every common system, and nobody is misled by it."""
+    return (
+        0 < len(name.encode()) <= MAX_NAME_BYTES
+        and not set(name) & set('/\\<>:"|?*\x00\n\u202e\u200b\ud800')
+        and not name.startswith((".", "-", " "))
+        and not name.endswith((".", " "))
+        and name.partition(".")[0].strip().lower() not in RESERVED
+        and unicodedata.is_normalized("NFC", name)
+    )
 
 
 @given(HOSTILE, HOSTILE, st.sampled_from(["mp4", "webm", "3gp"]), HOSTILE)
@@ -118,21 +145,23 @@ def test_a_long_id_leaves_room_for_the_title():
 @example("a" + "\u0301" * 3_000, "", "mp4", "")
 @example("/" * 400, "", "mp4", "")
 @example("", "", "mp4", "-" * 400)
+@example("con", "", "mp4", "")
 def test_no_name_is_ever_dangerous(title, media_id, extension, custom):
-    name = library_name(title, media_id, extension, custom)
-    assert len(name.encode()) <= MAX_NAME_BYTES - RESERVED_BYTES
-    assert not set(name) & set('/\\<>:"|?*\x00\n\u202e\u200b\ud800')
-    assert not name.startswith((".", "-", " "))
-    assert name.endswith(f".{extension}")
-    assert not name.removesuffix(f".{extension}").endswith((".", " ", "\u200d"))
-    assert unicodedata.is_normalized("NFC", name)
+    name = named(title, media_id, extension, custom)
+    stem, _, end = name.rpartition(".")
+    assert end == extension
+    assert len(stem.encode()) <= MAX_STEM_BYTES
+    assert is_safe(name)
+    assert is_safe(stem)
+    assert not stem.endswith("\u200d")
 
 
 @given(HOSTILE, HOSTILE)
-def test_every_number_up_to_999_fits(title, media_id):
-    names = list(itertools.islice(numbered(library_name(title, media_id, "mp4")), 999))
+def test_every_number_up_to_999_fits_with_the_longest_ending(title, media_id):
+    names = list(itertools.islice(numbered(named(title, media_id)), 999))
     assert len(set(names)) == 999
-    assert max(len(name.encode()) for name in names) <= MAX_NAME_BYTES
+    assert len(side_name(names[-1], ".zh-Hant-TW-x-abc.webp").encode()) <= MAX_NAME_BYTES
+    assert len(".zh-Hant-TW-x-abc.webp") == MAX_SUFFIX_BYTES
 
 
 def test_the_number_stands_before_the_extension():
@@ -141,6 +170,167 @@ def test_the_number_stands_before_the_extension():
         "v1.2 [x] (2).mp4",
         "v1.2 [x] (3).mp4",
     ]
+
+
+# Templates
+
+
+FACTS = NameFacts(
+    title="A film",
+    media_id="x1",
+    uploader="Ann",
+    site="example.com",
+    upload_date=date(2026, 3, 1),
+    height=1080,
+    quality="best",
+    playlist="A list",
+    playlist_index=7,
+    playlist_count=120,
+    task_id="0123456789ab",
+)
+BARE = NameFacts(title="A film", media_id="x1")
+
+
+@pytest.mark.parametrize(
+    ("template", "known", "unknown"),
+    [
+        ("{title} [{id}]", "A film [x1]", "A film [x1]"),
+        ("{title}", "A film", "A film"),
+        ("{id}", "x1", "x1"),
+        ("{uploader} - {title}", "Ann - A film", "A film"),
+        ("{title} by {uploader}", "A film by Ann", "A film"),
+        ("{uploader} - {date} {title}", "Ann - 2026-03-01 A film", "A film"),
+        ("{title} ({resolution}, {quality}) [{id}]", "A film (1080p, best) [x1]", "A film [x1]"),
+        ("{title} - {resolution} {id}", "A film - 1080p x1", "A film - x1"),
+        ("{title} ({site} [{uploader}])", "A film (example.com [Ann])", "A film"),
+        ("{title}（{uploader}）", "A film（Ann）", "A film"),
+        ("{playlist} {playlist_index}. {title}", "A list 007. A film", "A film"),
+        ("E{playlist_index}", "E007", "video"),
+        ("{{{id}}} {title} )", "{x1} A film )", "{x1} A film )"),
+        ("{task}", "0123456789ab", "video"),
+        ("{title} (HD)", "A film (HD)", "A film (HD)"),
+    ],
+)
+def test_a_template_names_what_is_known_and_nothing_is_left_of_what_is_not(template, known, unknown):
+    assert library_name(name_template(template), FACTS, "mp4") == f"{known}.mp4"
+    assert library_name(name_template(template), BARE, "mp4") == f"{unknown}.mp4"
+
+
+def test_an_id_is_not_repeated_wherever_the_template_has_it():
+    facts = NameFacts(title="A film x1", media_id="x1", uploader="Ann")
+    assert library_name(name_template("{id} - {uploader} - {title}"), facts, "mp4") == "Ann - A film x1.mp4"
+
+
+def test_the_title_is_what_is_cut():
+    facts = NameFacts(title="中" * 300, media_id="x" * 40, uploader="Ann", upload_date=date(2026, 3, 1))
+    name = library_name(name_template("{date} {uploader} - {title} [{id}]"), facts, "mp4")
+    assert name == f"2026-03-01 Ann - {'中' * 55} [{'x' * 40}].mp4"
+
+
+def test_other_fields_are_cut_only_where_hardly_anything_of_the_title_is_left():
+    facts = NameFacts(title="t" * 300, media_id="i" * 60, uploader="u" * 300, playlist="p" * 300)
+    name = library_name(name_template("{playlist} {uploader} {title} [{id}]"), facts, "mp4")
+    assert name == f"{'p' * 38} {'u' * 100} {'t' * 24} [{'i' * 60}].mp4"
+
+
+def test_parts_that_make_a_reserved_name_only_together_are_no_device():
+    facts = NameFacts(title="N", uploader="CO")
+    assert library_name(name_template("{uploader}{title}"), facts, "mp4") == "_CON.mp4"
+
+
+def test_parts_are_composed_across_their_border():
+    facts = NameFacts(title="\u1161", uploader="\u1100")
+    assert library_name(name_template("{uploader}{title}"), facts, "mp4") == "가.mp4"
+
+
+@pytest.mark.parametrize(
+    ("template", "known", "unknown"),
+    [
+        ("", [], []),
+        ("{site}", ["example.com"], []),
+        ("{site}/{uploader}", ["example.com", "Ann"], []),
+        ("Videos/{uploader}", ["Videos", "Ann"], ["Videos"]),
+        ("{uploader} ({site})/{date}", ["Ann (example.com)", "2026-03-01"], []),
+        ("{title}", ["A film"], ["A film"]),
+    ],
+)
+def test_files_go_into_folders_and_a_level_without_a_value_is_left_out(template, known, unknown):
+    assert library_folders(folder_templates(template), FACTS) == known
+    assert library_folders(folder_templates(template), BARE) == unknown
+
+
+@pytest.mark.parametrize(
+    ("uploader", "folder"),
+    [
+        ("../../etc", "⧸..⧸etc"),
+        ("..", "video"),
+        (".hidden", "hidden"),
+        ("CON", "_CON"),
+        ("nul.", "_nul"),
+        ("A. B. ", "A. B"),
+        ("\u202egnp", "gnp"),
+        ("中" * 300, "中" * 33),
+    ],
+)
+def test_a_folder_is_as_safe_as_a_file(uploader, folder):
+    facts = NameFacts(title="", uploader=uploader)
+    assert library_folders(folder_templates("{uploader}"), facts) == [folder] * (folder != "video")
+
+
+TEMPLATES = st.lists(
+    st.one_of(st.sampled_from([f"{{{name}}}" for name in FIELDS]), st.text(" -_.()[]（）aA'", max_size=3)),
+    min_size=1,
+    max_size=12,
+).map("".join)
+
+
+def read(reader, text):
+    """What a reader makes of a template, and what it complains about."""
+    try:
+        return reader(text), ""
+    except BadTemplate as error:
+        return None, str(error)
+
+
+@given(TEMPLATES, HOSTILE, HOSTILE, HOSTILE, st.integers(0, 100))
+@example("{uploader}{title}", "n", "", "co", 0)
+def test_no_template_makes_a_dangerous_name(text, title, media_id, uploader, number):
+    facts = NameFacts(
+        title=title, media_id=media_id, uploader=uploader, playlist=uploader, playlist_index=number, height=number
+    )
+    template = read(name_template, text)[0] or USUAL
+    levels = read(folder_templates, text)[0] or ()
+    assert is_safe(library_name(template, facts, "mp4"))
+    assert all(is_safe(level) for level in library_folders(levels, facts))
+
+
+@given(st.text(max_size=30))
+@example("{title.__class__}")
+@example("{title:1000000000}")
+def test_any_text_is_a_template_or_refused_in_one_line(text):
+    for reader in (name_template, folder_templates):
+        template, complaint = read(reader, text)
+        assert (template is None) == bool(complaint)
+        assert len(complaint.splitlines()) <= 1
+
+
+# Beside the file
+
+
+@pytest.mark.parametrize("suffix", [".en.srt", ".srt", ".zh-Hant.vtt", ".ass", ".lrc", ".jpg", ".png", ".webp"])
+def test_a_file_beside_it_has_its_stem(suffix):
+    assert side_name("a.b/v1.2 [x1] (2).mp4", suffix) == f"a.b/v1.2 [x1] (2){suffix}"
+
+
+@pytest.mark.parametrize(
+    "suffix", [".exe", ".mp4", ".html", ".srt.exe", "srt", "", ".", "..srt", "/x.srt", ".a.b.srt", ".srt\n", ". .srt"]
+)
+def test_only_subtitles_and_pictures_lie_beside_a_file(suffix):
+    with pytest.raises(ValueError, match="not kept beside"):
+        side_name("film.mp4", suffix)
+
+
+# What a user chose
 
 
 @pytest.mark.parametrize(

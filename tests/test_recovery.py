@@ -1,6 +1,7 @@
 """What was lost beside the rows is made again from them."""
 
 import datetime as dt
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -98,6 +99,61 @@ def test_a_reserved_place_without_its_file_is_given_up():
     recovery.sweep()
     task.refresh_from_db()
     assert (task.status, task.file_name) == (Status.QUEUED, "")
+
+
+BESIDE = ["a/video.en.srt", "a/video.jpg"]
+
+
+def reserved(library, *placed, **columns):
+    """A task whose worker died when these of its files had their names already."""
+    task = abandoned(
+        **{"status": Status.PROCESSING, "file_name": "a/video.mp4", "file_size": 5, "side_files": BESIDE} | columns
+    )
+    folder = storage.work_folder(task.id)
+    for path in (folder, library / "a"):
+        path.mkdir(parents=True)
+    for name in ("video.mp4", "video.en.srt", "video.jpg"):
+        (folder / name).write_bytes(b"whole")
+    for name in placed:
+        (library / name).hardlink_to(folder / Path(name).name)
+    return task
+
+
+def in_library(library):
+    return sorted(str(path.relative_to(library)) for path in library.rglob("*"))
+
+
+@pytest.mark.parametrize("placed", [[], BESIDE[:1], BESIDE], ids=["none", "one", "all but the file"])
+def test_files_whose_main_file_is_missing_are_taken_back(settings, placed):
+    task = reserved(settings.LIBRARY_DIR, *placed)
+    recovery.sweep()
+    task.refresh_from_db()
+    assert (task.status, task.file_name, task.side_files) == (Status.QUEUED, "", [])
+    assert in_library(settings.LIBRARY_DIR) == []
+
+
+def test_a_file_in_its_place_keeps_those_beside_it(settings):
+    task = reserved(settings.LIBRARY_DIR, *BESIDE, "a/video.mp4")
+    recovery.sweep()
+    task.refresh_from_db()
+    assert (task.status, task.file_name, task.side_files) == (Status.COMPLETED, "a/video.mp4", BESIDE)
+    assert in_library(settings.LIBRARY_DIR) == ["a", *BESIDE, "a/video.mp4"]
+
+
+@pytest.mark.parametrize("placed", [BESIDE, [*BESIDE, "a/video.mp4"]], ids=["all but the file", "all"])
+@pytest.mark.parametrize("stop", [Stop.CANCEL, Stop.DELETE])
+def test_what_was_to_be_stopped_leaves_nothing_in_the_library(settings, placed, stop):
+    reserved(settings.LIBRARY_DIR, *placed, stop=stop)
+    (settings.LIBRARY_DIR / "mine.mp4").touch()
+    recovery.sweep()
+    assert in_library(settings.LIBRARY_DIR) == ["mine.mp4"]
+
+
+def test_a_strangers_file_in_a_reserved_place_stays(settings):
+    reserved(settings.LIBRARY_DIR, BESIDE[0])
+    (settings.LIBRARY_DIR / "a" / "video.mp4").write_text("another film")
+    recovery.sweep()
+    assert in_library(settings.LIBRARY_DIR) == ["a", "a/video.mp4"]
 
 
 def test_a_task_is_left_alone_while_a_process_of_it_lives():

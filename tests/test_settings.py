@@ -85,6 +85,30 @@ def the_only_line(run):
         ("DOWNIE_RATE_LIMIT", "0/minute", "600/minute"),
         ("DOWNIE_EXTRACT_RATE_LIMIT", "30/fortnight", "30/minute"),
         ("DOWNIE_MAX_SOCKETS_PER_CLIENT", "0", "a whole number from 1 to 100000"),
+        ("DOWNIE_FILENAME_TEMPLATE", "film", "use a field or more: {title}, {id}"),
+        ("DOWNIE_FILENAME_TEMPLATE", "{name}", "{name} is no field; the fields are {title}, {id}"),
+        ("DOWNIE_FILENAME_TEMPLATE", "{}", "{} is no field"),
+        ("DOWNIE_FILENAME_TEMPLATE", "{0}", "{0} is no field"),
+        ("DOWNIE_FILENAME_TEMPLATE", "{title.__class__}", "{title.__class__} is no field"),
+        ("DOWNIE_FILENAME_TEMPLATE", "{title[0]}", "{title[0]} is no field"),
+        ("DOWNIE_FILENAME_TEMPLATE", "{title:1000000000}", "write {title}"),
+        ("DOWNIE_FILENAME_TEMPLATE", "{title:{id}}", "write {title}"),
+        ("DOWNIE_FILENAME_TEMPLATE", "{title!r}", "write {title}"),
+        ("DOWNIE_FILENAME_TEMPLATE", "{title", "write {{ and }}"),
+        ("DOWNIE_FILENAME_TEMPLATE", "%(title)s", "use a field or more"),
+        ("DOWNIE_FILENAME_TEMPLATE", "{site}/{title}", "DOWNIE_FOLDER_TEMPLATE"),
+        ("DOWNIE_FILENAME_TEMPLATE", "{date}: {title}", "leave it out"),
+        ("DOWNIE_FILENAME_TEMPLATE", "{title} [{id}", "never closed"),
+        ("DOWNIE_FILENAME_TEMPLATE", ".{title}", "begin with a dot"),
+        ("DOWNIE_FILENAME_TEMPLATE", "{title}" * 30, "at most 200 characters"),
+        ("DOWNIE_FOLDER_TEMPLATE", "/films", "single slashes"),
+        ("DOWNIE_FOLDER_TEMPLATE", "films//{site}", "single slashes"),
+        ("DOWNIE_FOLDER_TEMPLATE", "{site}/", "single slashes"),
+        ("DOWNIE_FOLDER_TEMPLATE", "../{site}", "begin with a dot"),
+        ("DOWNIE_FOLDER_TEMPLATE", "{site}/..", "begin with a dot"),
+        ("DOWNIE_FOLDER_TEMPLATE", "{host}", "{host} is no field"),
+        ("DOWNIE_FOLDER_TEMPLATE", "C:\\films", "leave it out"),
+        ("DOWNIE_FOLDER_TEMPLATE", "1/2/3/4/5/6", "at most 5 levels"),
     ],
 )
 def test_a_bad_value_is_shown_with_its_cure(complaint, name, value, cure):
@@ -132,6 +156,22 @@ def test_an_empty_variable_is_none(monkeypatch):
     monkeypatch.setenv("DOWNIE_PORT", "")
 
     assert read_environment().port == 8000
+
+
+def test_templates_are_read_as_they_are_written(monkeypatch):
+    monkeypatch.setenv("DOWNIE_FILENAME_TEMPLATE", "{date} {title}")
+    monkeypatch.setenv("DOWNIE_FOLDER_TEMPLATE", "{site}/{uploader}")
+
+    read = read_environment()
+
+    assert str(read.filename_template) == "{date} {title}"
+    assert [str(level) for level in read.folder_template] == ["{site}", "{uploader}"]
+
+
+def test_without_templates_a_file_has_its_title_and_its_id_and_no_folder():
+    read = read_environment()
+
+    assert (str(read.filename_template), read.folder_template) == ("{title} [{id}]", ())
 
 
 # Several together

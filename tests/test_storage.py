@@ -2,12 +2,17 @@
 
 import contextlib
 import errno
+import itertools
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -61,8 +66,8 @@ def held_by_another_process(folder):
         process.kill()
 
 
-def store(source, name, reserve=lambda _: True, keep=lambda: None):
-    return storage.store(TASK, source, name, reserve, keep)
+def store(source, name, reserve=lambda *_: True, keep=lambda: None, beside=None):
+    return storage.store(TASK, storage.Finished(source, beside or {}), name, reserve, keep)
 
 
 def names(folder):
@@ -98,7 +103,7 @@ def test_a_name_that_something_else_has_is_not_taken(source, library, make):
 def test_a_name_that_another_task_has_reserved_is_not_taken(source, library):
     free = iter([False, False, True])
 
-    assert store(source, "film.mp4", reserve=lambda _: next(free)) == "film (3).mp4"
+    assert store(source, "film.mp4", reserve=lambda *_: next(free)) == "film (3).mp4"
 
     assert names(library) == ["film (3).mp4"]
 
@@ -106,13 +111,13 @@ def test_a_name_that_another_task_has_reserved_is_not_taken(source, library):
 def test_a_name_is_reserved_before_the_file_is_there(source, library):
     seen = []
 
-    store(source, "film.mp4", reserve=lambda name: seen.append((name, names(library))) or True)
+    store(source, "film.mp4", reserve=lambda name, _: seen.append((name, names(library))) or True)
 
     assert seen == [("film.mp4", [])]
 
 
 def test_a_name_that_is_taken_between_the_look_and_the_move_is_left_alone(source, library):
-    def a_stranger_is_faster(name):
+    def a_stranger_is_faster(*_):
         (library / "film.mp4").write_text("mine")
         return True
 
@@ -169,6 +174,165 @@ def test_deleting_what_is_gone_is_no_error():
     storage.delete_stored("film.mp4")
 
 
+# Folders in the library
+
+
+@pytest.mark.parametrize("name", ["a/film.mp4", "a/b/c/d/e/film.mp4", "例え/фильм.mp4"])
+def test_folders_are_made_where_they_are_missing(source, library, name):
+    assert store(source, name) == name
+
+    assert (library / name).read_bytes() == source.read_bytes()
+    assert storage.is_stored(name, 4_000_000) is True
+
+
+def test_the_number_stands_in_the_name_and_not_in_the_folder(source, library):
+    (library / "v1.2").mkdir()
+    (library / "v1.2" / "film.mp4").write_text("mine")
+
+    assert store(source, "v1.2/film.mp4") == "v1.2/film (2).mp4"
+
+
+def test_no_folder_is_made_through_a_link_that_leads_out(source, library, tmp_path):
+    (library / "out").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(storage.OutsideLibrary, match="leads out of the library"):
+        store(source, "out/a/film.mp4")
+
+    assert names(tmp_path) == ["library", "work"]
+
+
+def test_a_link_to_another_folder_of_the_library_is_followed(source, library):
+    (library / "films").mkdir()
+    (library / "videos").symlink_to("films")
+
+    assert store(source, "videos/film.mp4") == "videos/film.mp4"
+
+    assert names(library / "films") == ["film.mp4"]
+
+
+def test_a_file_where_a_folder_should_be_is_left_alone_and_said(source, library):
+    (library / "a").write_text("mine")
+
+    with pytest.raises(OSError, match="File exists"):
+        store(source, "a/film.mp4")
+
+    assert (library / "a").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "a/b/film.mp4"])
+def test_a_library_that_is_gone_is_not_made_anew(source, library, name):
+    library.rmdir()
+
+    with pytest.raises(FileNotFoundError):
+        store(source, name)
+
+    assert not library.exists()
+
+
+def test_a_folder_that_somebody_removes_in_that_very_moment_is_made_again(source, library, monkeypatch):
+    link = os.link
+
+    def late(*arguments):
+        monkeypatch.setattr(os, "link", link)
+        (library / "a").rmdir()
+        link(*arguments)
+
+    monkeypatch.setattr(os, "link", late)
+
+    assert store(source, "a/film.mp4") == "a/film.mp4"
+
+
+def test_many_may_store_into_and_delete_from_one_folder_at_once(source, library):
+    def come_and_go(number):
+        for _ in range(30):
+            storage.delete_stored(store(source, f"a/b/{number}.mp4"))
+
+    with ThreadPoolExecutor(4) as threads:
+        _ = list(threads.map(come_and_go, range(4)))
+
+    assert names(library) == []
+
+
+def test_the_last_file_takes_its_empty_folders_with_it(source, library):
+    store(source, "a/b/film.mp4")
+    (library / "a" / "mine").touch()
+
+    storage.delete_stored("a/b/film.mp4")
+
+    assert names(library) == ["a"]
+    assert names(library / "a") == ["mine"]
+
+
+def test_the_library_itself_stays(source, library):
+    store(source, "film.mp4")
+
+    storage.delete_stored("film.mp4")
+
+    assert library.is_dir()
+
+
+# Beside the file
+
+
+@pytest.fixture
+def beside(source):
+    """Finished files that go beside that of the task."""
+    files = {".en.srt": source.with_name("media.en.srt"), ".jpg": source.with_name("media.jpg")}
+    _ = [file.write_text(suffix) for suffix, file in files.items()]
+    return files
+
+
+def test_files_beside_it_have_its_name_and_their_own_endings(source, library, beside):
+    assert store(source, "a/film.mp4", beside=beside) == "a/film.mp4"
+
+    assert names(library / "a") == ["film.en.srt", "film.jpg", "film.mp4"]
+    assert (library / "a" / "film.en.srt").read_text() == ".en.srt"
+
+
+def test_their_names_are_reserved_with_that_of_the_file(source, library, beside):
+    seen = []
+
+    store(source, "a/film.mp4", lambda name, sides: seen.append((name, sides, names(library))) or True, beside=beside)
+
+    assert seen == [("a/film.mp4", ["a/film.en.srt", "a/film.jpg"], [])]
+
+
+@pytest.mark.parametrize("taken", ["film.mp4", "film.en.srt", "film.jpg"])
+def test_when_one_name_is_taken_all_move_on(source, library, beside, taken):
+    (library / taken).write_text("mine")
+
+    assert store(source, "film.mp4", beside=beside) == "film (2).mp4"
+
+    assert names(library) == sorted([taken, "film (2).en.srt", "film (2).jpg", "film (2).mp4"])
+    assert (library / taken).read_text() == "mine"
+
+
+def test_a_file_in_its_place_has_all_its_files_beside_it(source, library, beside, monkeypatch):
+    order = []
+    link = os.link
+    monkeypatch.setattr(os, "link", lambda *paths: order.append(paths[1].name) or link(*paths))
+
+    store(source, "film.mp4", beside=beside)
+
+    assert [name for name in order if not name.startswith(".")] == ["film.en.srt", "film.jpg", "film.mp4"]
+
+
+def test_an_ending_that_is_not_kept_is_refused_before_anything_is_placed(source, library):
+    with pytest.raises(ValueError, match="not kept beside"):
+        store(source, "film.mp4", beside={".exe": source})
+
+    assert names(library) == []
+
+
+def test_they_are_deleted_with_it(source, library, beside):
+    store(source, "a/film.mp4", beside=beside)
+    (library / "a" / "film.de.srt").write_text("mine")
+
+    storage.delete_stored("a/film.mp4", "a/film.en.srt", "a/film.jpg")
+
+    assert names(library / "a") == ["film.de.srt"]
+
+
 # Where there are no hard links, or not between these two places
 
 
@@ -213,7 +377,7 @@ def test_a_copy_is_whole_and_leaves_no_draft(source, settings):
 
 @pytest.mark.usefixtures("without_links")
 def test_a_copy_overwrites_nothing(source, settings):
-    def a_stranger_is_faster(name):
+    def a_stranger_is_faster(*_):
         (settings.LIBRARY_DIR / "film.mp4").write_text("mine")
         return True
 
@@ -248,13 +412,17 @@ def test_a_copy_that_is_broken_off_leaves_nothing_in_the_library(source, setting
 
 
 @pytest.mark.usefixtures("without_links")
-def test_what_a_crash_left_of_a_copy_goes_with_the_task(source, settings):
-    (settings.LIBRARY_DIR / f".{TASK}-0011.part").write_text("half")
-    (settings.LIBRARY_DIR / ".ba9876543210-0011.part").write_text("another task's")
+@pytest.mark.parametrize("taken", ["film.mp4", "film.en.srt", "film.jpg"])
+def test_a_copy_that_comes_too_late_for_one_name_moves_on_with_all(source, settings, beside, taken):
+    def a_stranger_is_faster(*_):
+        (settings.LIBRARY_DIR / taken).write_text("mine")
+        return True
 
-    assert storage.discard(TASK) is True
+    assert store(source, "film.mp4", a_stranger_is_faster, beside=beside) == "film (2).mp4"
 
-    assert names(settings.LIBRARY_DIR) == [".ba9876543210-0011.part"]
+    assert names(settings.LIBRARY_DIR) == sorted([taken, "film (2).en.srt", "film (2).jpg", "film (2).mp4"])
+    assert (settings.LIBRARY_DIR / taken).read_text() == "mine"
+    assert (settings.LIBRARY_DIR / "film (2).en.srt").read_text() == ".en.srt"
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(source, library, monkeypatch):
@@ -268,6 +436,158 @@ def test_a_full_disk_is_said_and_leaves_nothing(source, library, monkeypatch):
 
     assert error.value.errno in storage.NO_SPACE
     assert names(library) == []
+
+
+# What is killed at any point, and taken back
+
+
+CHANGES = {"open", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.utime"}
+LAST_STEP = 24
+FILES = {"film.en.srt": b".en.srt", "film.jpg": b".jpg", "film.mp4": b"film" * 1_000_000}
+
+
+@pytest.fixture(params=["links", "a library on another file system", "no hard links at all"])
+def any_file_system(request, settings):
+    """Each way in which a file can come into the library."""
+    request.getfixturevalue({"l": "library", "a": "_other_file_system", "n": "_no_links"}[request.param[0]])
+    return settings
+
+
+def store_until(step, source, beside, library, row):
+    """Store in a process of its own that is killed before its change of this number in the library; its exit status."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    number = itertools.count(1)
+
+    def kill_at_the_step(event, arguments):
+        is_change = event in CHANGES and str(library) in " ".join(map(str, arguments)) and arguments[1] != "r"
+        if is_change and next(number) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    try:
+        sys.addaudithook(kill_at_the_step)
+        store(source, "a/film.mp4", lambda *names: row.write_text(json.dumps(names)) or True, beside=beside)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def recover(row):
+    """Do what recovery does with what the row says."""
+    name, beside = json.loads(row.read_text()) if row.exists() else ("", [])
+    if storage.is_stored(name, 4_000_000):
+        storage.settle(TASK, name)
+    elif name:
+        storage.withdraw(TASK, [name, *beside])
+
+
+def contents(library):
+    return {str(file.relative_to(library)): file.is_file() and file.read_bytes() for file in library.rglob("*")}
+
+
+@pytest.mark.parametrize("step", range(1, LAST_STEP))
+def test_a_kill_at_any_point_leaves_all_or_nothing_once_it_is_mended(any_file_system, source, beside, tmp_path, step):
+    library, row = any_file_system.LIBRARY_DIR, tmp_path / "row"
+
+    status = store_until(step, source, beside, library, row)
+    visible = {file.name: file.read_bytes() for file in library.rglob("[!.]*.*")}
+    recover(row)
+
+    assert status in (0, -signal.SIGKILL)
+    assert all(content in (FILES[name], b"") for name, content in visible.items())
+    whole = {"a": False} | {f"a/{name}": content for name, content in FILES.items()}
+    assert contents(library) in ({}, whole)
+    assert source.exists()
+
+
+def test_so_many_points_are_all_that_there_are(any_file_system, source, beside, tmp_path):
+    library = any_file_system.LIBRARY_DIR
+
+    first, last = (store_until(step, source, beside, library, tmp_path / "row") for step in (1, LAST_STEP))
+
+    assert (first, last) == (-signal.SIGKILL, 0)
+
+
+def test_a_strangers_file_under_a_reserved_name_is_not_taken_back(source, library, beside):
+    (library / "film.en.srt").write_text("mine")
+
+    storage.withdraw(TASK, ["film.mp4", "film.en.srt", "film.jpg"])
+
+    assert names(library) == ["film.en.srt"]
+
+
+def test_a_copy_of_another_task_under_a_reserved_name_is_not_taken_back(source, library, beside):
+    (library / "film.en.srt").write_bytes(beside[".en.srt"].read_bytes())
+
+    storage.withdraw(TASK, ["film.en.srt"])
+
+    assert names(library) == ["film.en.srt"]
+
+
+def test_what_cannot_be_taken_back_is_logged_and_holds_up_nothing_else(source, library, beside, caplog, tmp_path):
+    (library / "out").symlink_to(tmp_path)
+    store(source, "film.mp4", beside=beside)
+
+    storage.withdraw(TASK, ["out/film.mp4", "film.mp4", "film.en.srt", "film.jpg"])
+
+    assert names(library) == ["out"]
+    assert "'out/film.mp4' stays in the library" in caplog.text
+
+
+def test_what_a_crash_left_of_a_copy_goes_with_its_place(source, library):
+    (library / "a").mkdir()
+    (library / "a" / f".{TASK}-0011.part").write_text("half")
+    (library / "a" / ".ba9876543210-0011.part").write_text("another task's")
+
+    storage.withdraw(TASK, ["a/film.mp4"])
+
+    assert names(library / "a") == [".ba9876543210-0011.part"]
+
+
+# On the disk
+
+
+def test_the_bytes_are_on_the_disk_before_they_have_a_name_and_the_names_before_the_end(
+    any_file_system, source, beside, monkeypatch
+):
+    synced = []
+    library = any_file_system.LIBRARY_DIR
+
+    def note(descriptor):
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink().name[:5], names(library / "a")))
+
+    monkeypatch.setattr(os, "fsync", note)
+
+    storage.settle(TASK, store(source, "a/film.mp4", beside=beside))
+
+    visible = [[name for name in there if not name.startswith(".")] for _, there in synced]
+    assert [name for name, _ in synced] == [".0123", ".0123", ".0123", "a", library.name[:5]]
+    assert visible == [[], [], [], sorted(FILES), sorted(FILES)]
+
+
+def test_the_lease_is_kept_while_the_disk_is_slow(source, monkeypatch):
+    kept = []
+    monkeypatch.setattr(storage, "KEEP_EVERY", 0.02)
+    monkeypatch.setattr(os, "fsync", lambda _: time.sleep(0.2))
+
+    store(source, "film.mp4", keep=lambda: kept.append(time.monotonic()))
+
+    assert len(kept) > 4
+
+
+def test_a_file_system_that_cannot_sync_a_folder_is_no_obstacle(source, library, monkeypatch, caplog):
+    name = store(source, "film.mp4")
+
+    def refuse(_):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    caplog.set_level("INFO")
+
+    storage.settle(TASK, name)
+
+    assert "power cut" in caplog.text
 
 
 # The working folder

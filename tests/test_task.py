@@ -540,14 +540,14 @@ def test_a_finished_task_says_what_it_is():
     assert task.finished_at is not None
 
 
-def test_a_failed_task_says_why_and_gives_its_reserved_name_free():
-    task = task_in("processing", file_name="film.mp4")
+def test_a_failed_task_says_why():
+    task = task_in("processing")
 
     task.fail(task.lease, FAILURE)
 
     assert (task.error_code, task.error_reason, task.error_detail) == ("DOWNLOAD_FAILED", "network", "connection reset")
     assert task.error_message == FAILURE.sentence
-    assert (task.file_name, task.finished_at is None) == ("", False)
+    assert task.finished_at is not None
 
 
 def test_what_was_handed_back_is_ready_at_once_and_has_not_failed():
@@ -658,6 +658,33 @@ def test_of_many_that_reserve_one_name_exactly_one_gets_it():
 
     assert reserved.count(True) == 1
     assert Task.objects.get(file_name="film.mp4") == tasks[reserved.index(True)]
+
+
+def test_the_names_of_files_beside_it_are_reserved_with_it():
+    task = task_in("processing")
+
+    task.reserve(task.lease, "a/film.mp4", 900, ["a/film.en.srt"])
+
+    assert (task.side_files, row(task)["side_files"]) == (["a/film.en.srt"], ["a/film.en.srt"])
+
+
+@pytest.mark.parametrize(("status", "end", "ending"), ENDINGS.values(), ids=ENDINGS.keys())
+def test_only_a_completed_task_keeps_its_names(status, end, ending):
+    task = task_in(status, file_name="film.mp4", side_files=["film.srt"])
+
+    end(task)
+
+    kept = ("film.mp4", ["film.srt"]) if ending[0] == "completed" else ("", [])
+    assert (row(task)["file_name"], row(task)["side_files"]) == kept
+
+
+def test_a_path_as_long_as_five_levels_of_folders_allow_is_kept():
+    task = task_in("processing")
+    path = "/".join([*["f" * 255] * 5, "n" * 255])
+
+    assert task.reserve(task.lease, path, 900) is True
+
+    assert row(task)["file_name"] == path
 
 
 # The rest

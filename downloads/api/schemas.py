@@ -141,7 +141,8 @@ class TaskOut(Schema):
     playlist_index: int = Field(description="Its place there, from 1; 0 where there is none.")
     playlist_total: int = Field(description="Of a playlist: how many entries the site has, as far as it says.")
     playlist_skipped: int = Field(description="Of a playlist: how many were left out since they are here already.")
-    file_name: str
+    file_name: str = Field(description="Relative to the library, with its folders.")
+    side_files: list[str] = Field(description="Subtitles and pictures beside it, relative to the library.")
     file_size: int
     file_url: str
     revision: int

@@ -73,7 +73,8 @@ class Download:
         self._prove(result, info.get("duration") or 0)
         final = self._convert(result)
         extension = final.suffix.lstrip(".").lower()
-        self._say(messages.Done(name=final.name, extension=extension, size=final.stat().st_size))
+        height = probe(self._toolbox, final, timeout=PROBE_LIMIT).height
+        self._say(messages.Done(name=final.name, extension=extension, size=final.stat().st_size, height=height))
 
     def _options(self) -> dict[str, Any]:
         job = self._job

@@ -170,6 +170,11 @@ class Media:
         return tuple(stream for stream in self.streams if stream.kind == "audio")
 
     @property
+    def height(self) -> int:
+        """The shorter side of the picture in pixels, as qualities are measured; 0 for sound alone."""
+        return min(self.videos[0].width, self.videos[0].height) if self.videos else 0
+
+    @property
     def is_fast_start(self) -> bool:
         """Whether it is an MP4 that can be played while it loads: its index first, in one piece."""
         return self.boxes[-1:] == ("mdat",) and "moov" in self.boxes and "moof" not in self.boxes

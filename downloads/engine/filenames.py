@@ -3,9 +3,13 @@
 import os.path
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
 from itertools import count
 from typing import Final
+
+from downloads.engine.templates import Template
 
 MEDIA_EXTENSIONS: Final = frozenset(
     {
@@ -13,14 +17,21 @@ MEDIA_EXTENSIONS: Final = frozenset(
         *("mp3", "m4a", "aac", "opus", "ogg", "oga", "flac", "wav", "mka", "weba", "aiff", "alac", "ac3", "wma"),
     }
 )
+SIDE_EXTENSIONS: Final = frozenset({"srt", "vtt", "ass", "lrc", "jpg", "png", "webp"})
+"""What may lie beside a media file: subtitles, lyrics and pictures."""
 
 MAX_NAME_BYTES: Final = 255
 """The longest name that the usual file systems take, in bytes of UTF-8."""
 MAX_CUSTOM_LENGTH: Final = 1_000
-RESERVED_BYTES: Final = 24
-"""Room that `library_name` leaves: 6 bytes for ` (999)` and 18 for the suffix of a temporary name."""
+MAX_SUFFIX_BYTES: Final = 22
+"""The longest ending of a file in the library, dots included: 16 for a language and 4 for a type."""
+SUFFIX: Final = r"\A(\.[A-Za-z0-9-]{1,16}){1,2}\Z"
+"""The ending of a side file: its language, if it has one, and its type."""
+MAX_STEM_BYTES: Final = MAX_NAME_BYTES - MAX_SUFFIX_BYTES - len(" (999)")
 
-_MAX_ID_BYTES: Final = 100
+_MAX_FIELD_BYTES: Final = 100  # of every field but the title
+_LEAST_FIELD_BYTES: Final = 24  # stay of a field before the next one is cut
+_CUT_FIRST: Final = ("title", "playlist", "uploader", "site", "id")
 _MAX_RAW_LENGTH: Final = 4_000
 """No more of a title than this many characters is looked at."""
 _LONGEST_CLUSTER: Final = 32
@@ -47,6 +58,39 @@ _RESERVED_NAME: Final = re.compile(
     r"(?:con|prn|aux|nul|conin\$|conout\$|clock\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE
 )
 _EMOJI_MODIFIERS: Final = frozenset("🏻🏼🏽🏾🏿")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NameFacts:
+    """What a name may be made of; empty or 0 is unknown. `height` is in pixels of the shorter side."""
+
+    title: str
+    media_id: str = ""
+    uploader: str = ""
+    site: str = ""
+    upload_date: date | None = None
+    height: int = 0
+    quality: str = ""
+    playlist: str = ""
+    playlist_index: int = 0
+    playlist_count: int = 0
+    task_id: str = ""
+
+    def values(self) -> dict[str, str]:
+        """The text of each field of a template."""
+        digits = len(str(self.playlist_count))
+        return {
+            "title": self.title,
+            "id": self.media_id,
+            "uploader": self.uploader,
+            "site": self.site,
+            "date": self.upload_date.isoformat() if self.upload_date else "",
+            "resolution": f"{self.height}p" if self.height else "",
+            "quality": self.quality,
+            "playlist": self.playlist,
+            "playlist_index": str(self.playlist_index).zfill(digits) if self.playlist_index else "",
+            "task": self.task_id,
+        }
 
 
 def checked_custom_filename(text: str) -> str:
@@ -77,23 +121,43 @@ def checked_custom_filename(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def library_name(title: str, media_id: str, extension: str, custom: str = "") -> str:
-    """Name a finished file: the custom name, or `Title [id]`, with the extension of the real container.
+def library_name(template: Template, facts: NameFacts, extension: str, custom: str = "") -> str:
+    """Name a finished file: the custom name, or what the template gives, with the extension of the real container.
 
-    The result is one safe path component, never hidden and never empty, and leaves `RESERVED_BYTES` of the 255 that a
-    name may have. The id stays whole when a long title is cut.
+    The result is one safe path component, never hidden and never empty, in NFC. Without its extension it has at most
+    `MAX_STEM_BYTES`, so that a number and a longer ending fit. Too long a title is cut, and other fields only where
+    that is not enough; of the id 100 bytes stay. Where the title has the id in it already, the id is not repeated.
 
     Raises:
         ValueError: the extension (without its dot) is not that of a media file.
     """
     if extension not in MEDIA_EXTENSIONS:
         raise ValueError(f"Files of the type {extension[:20]!r} are not kept.")
-    room = MAX_NAME_BYTES - RESERVED_BYTES - len(extension) - 1
     if custom:
-        stem = _cut(_safe(_without_media_extension(custom)), room)
+        stem = _cut(_safe(_without_media_extension(custom)), MAX_STEM_BYTES)
     else:
-        stem = _with_id(_safe(title), _cut(_safe(media_id), _MAX_ID_BYTES), room)
+        stem = _made_from(template, facts, MAX_STEM_BYTES)
     return f"{stem or 'video'}.{extension}"
+
+
+def library_folders(templates: Sequence[Template], facts: NameFacts) -> list[str]:
+    """Name the folders for a file, the outermost first, each as safe as a file's name; a level without a value is none.
+
+    At most 255 bytes each; too long a one is cut as a file's name is.
+    """
+    levels = [_made_from(template, facts, MAX_NAME_BYTES) for template in templates]
+    return [level for level in levels if level]
+
+
+def side_name(name: str, suffix: str) -> str:
+    """Name the file beside another: `film.mp4` and `.en.srt` give `film.en.srt`.
+
+    Raises:
+        ValueError: the suffix (with its dots) is not that of a subtitle or a picture.
+    """
+    if not re.match(SUFFIX, suffix) or suffix.rpartition(".")[2] not in SIDE_EXTENSIONS:
+        raise ValueError(f"Files of the type {suffix[:20]!r} are not kept beside a video.")
+    return f"{os.path.splitext(name)[0]}{suffix}"  # noqa: PTH122  a name, no path
 
 
 def numbered(name: str) -> Iterator[str]:
@@ -120,14 +184,39 @@ def _cleaned(text: str) -> str:
     return unicodedata.normalize("NFC", " ".join(visible.split()).strip(f"{_ZWJ}{_ZWNJ} "))
 
 
+def _made_from(template: Template, facts: NameFacts, room: int) -> str:
+    """Fill the template, safe and in `room` bytes; it may come out empty."""
+    parts = {name: _cut(_part(value), _MAX_FIELD_BYTES) for name, value in facts.values().items()}
+    parts["title"] = _part(facts.title) or "video"
+    if {"title", "id"} <= template.fields:
+        alone = _fitted(template, parts | {"id": ""}, room)
+        if re.search(rf"(?<!\w){re.escape(parts['id'])}(?!\w)", alone["title"]):
+            parts = alone
+    return _cut(_safe(template.fill(_fitted(template, parts, room))), room)
+
+
+def _fitted(template: Template, parts: dict[str, str], room: int) -> dict[str, str]:
+    """Cut the fields, one after the other, until what they make has room."""
+    fitted = dict(parts)
+    for name in _CUT_FIRST:
+        excess = len(_safe(template.fill(fitted)).encode()) - room
+        if excess <= 0:
+            break
+        fitted[name] = _cut(fitted[name], max(len(fitted[name].encode()) - excess, _LEAST_FIELD_BYTES))
+    return fitted
+
+
 def _safe(text: str) -> str:
-    """Make a name's part of a text: no separator, nothing reserved, nothing hidden; it may come out empty."""
+    """Make a name of a text: no separator, nothing reserved, nothing hidden; it may come out empty."""
+    name = _part(text)
+    # A dash at the beginning would be read as an option by programs that are given the name.
+    return f"_{name}" if name.startswith("-") or _RESERVED_NAME.match(name) else name
+
+
+def _part(text: str) -> str:
+    """Make a part of a name of a text."""
     name = _cleaned(text[:_MAX_RAW_LENGTH].replace(_ZWNJ, "")).translate(_LOOK_ALIKES)
-    name = _without_loose_start(name)
-    if name.startswith("-") or _RESERVED_NAME.match(name):
-        # A dash would be read as an option by programs that are given the name.
-        name = f"_{name}"
-    return _trimmed(name)
+    return _trimmed(_without_loose_start(name))
 
 
 def _without_loose_start(text: str) -> str:
@@ -141,14 +230,6 @@ def _without_loose_start(text: str) -> str:
 def _trimmed(text: str) -> str:
     """Drop from the end what Windows drops silently (dots and blanks), and a joiner that joins nothing."""
     return text.rstrip(f" .{_ZWJ}")
-
-
-def _with_id(title: str, media_id: str, room: int) -> str:
-    plain = _cut(title, room)
-    if not media_id or re.search(rf"(?<!\w){re.escape(media_id)}(?!\w)", plain):
-        return plain
-    suffix = f" [{media_id}]"
-    return f"{_cut(title, room - len(suffix.encode())) or 'video'}{suffix}"
 
 
 def _without_media_extension(name: str) -> str:

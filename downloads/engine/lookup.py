@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date
 from typing import Any
 
 from downloads.engine import cures, messages
@@ -175,7 +177,15 @@ def found(info: dict[str, Any]) -> messages.Found:
         uploader=clean_text(str(info.get("uploader") or info.get("channel") or ""), 300),
         duration=_duration(info.get("duration")),
         thumbnail=_web_address(info.get("thumbnail")),
+        upload_date=_date(info.get("upload_date")),
     )
+
+
+def _date(value: object) -> date | None:
+    """yt-dlp writes 20261231, and takes what extractors give it."""
+    with suppress(ValueError):
+        return date.fromisoformat(value) if isinstance(value, str) else None
+    return None
 
 
 def _duration(value: object) -> float:

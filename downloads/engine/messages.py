@@ -7,12 +7,14 @@ child handles what hostile sites send.
 import socket
 import struct
 from collections.abc import Callable
+from datetime import date
 from typing import Annotated
 
 import msgspec
 
 from downloads.engine.choices import Choices
 from downloads.engine.errors import Failure
+from downloads.engine.filenames import MAX_SUFFIX_BYTES, SUFFIX
 from downloads.engine.formats import PostProcessing, Quality
 
 FRAME_LIMIT = 4 * 1024 * 1024
@@ -22,6 +24,7 @@ _NO_NUL = r"\A[^\x00]*\Z"  # which PostgreSQL does not take
 # What fits into the columns of the row, so that nothing a child says can end in an error of the database
 Amount = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Percentage = Annotated[float, msgspec.Meta(ge=0, le=100)]
+MAX_SIDE_FILES = 300
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
@@ -75,6 +78,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, tag="found"):
     duration: Annotated[float, msgspec.Meta(ge=0)]
     thumbnail: Annotated[str, msgspec.Meta(max_length=4096, pattern=_NO_NUL)]
     is_live: bool = False
+    upload_date: date | None = None
 
 
 class ListedItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,16 +131,20 @@ class SideFile(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    suffix: Annotated[str, msgspec.Meta(max_length=24, pattern=r"^(\.[A-Za-z0-9-]{1,16}){1,2}$")]
+    suffix: Annotated[str, msgspec.Meta(max_length=MAX_SUFFIX_BYTES, pattern=SUFFIX)]
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
-    """The file is whole and proven. `name` is relative to the task's folder."""
+    """The file is whole and proven. `name` is relative to the task's folder.
+
+    `height` is that of its picture, in pixels of the shorter side; 0 for sound alone.
+    """
 
     name: str
     extension: str
     size: Amount
-    side_files: tuple[SideFile, ...] = ()
+    height: Amount = 0
+    side_files: Annotated[tuple[SideFile, ...], msgspec.Meta(max_length=MAX_SIDE_FILES)] = ()
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):

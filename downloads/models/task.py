@@ -4,7 +4,7 @@ import re
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import reduce
 from operator import or_
 from typing import Any, Self
@@ -83,6 +83,7 @@ class Facts:
     duration: float
     thumbnail: str
     is_live: bool = False
+    upload_date: date | None = None
 
 
 def new_task_id() -> str:
@@ -309,6 +310,7 @@ class Task(models.Model):
     uploader = models.CharField(_("uploader"), max_length=300, blank=True)
     duration = models.FloatField(_("duration"), default=0, help_text=_("seconds"))
     thumbnail = models.TextField(blank=True)
+    upload_date = models.DateField(_("uploaded"), null=True)
     is_live = models.BooleanField(_("live"), default=False)
 
     # A playlist and its items. It does no work of its own: what it is, is derived from what they are.
@@ -342,7 +344,8 @@ class Task(models.Model):
     eta = models.BigIntegerField(_("seconds left"), default=0)
 
     # How it ended
-    file_name = models.CharField(_("file"), max_length=1000, blank=True, help_text=_("relative to the library"))
+    file_name = models.CharField(_("file"), max_length=2000, blank=True, help_text=_("relative to the library"))
+    side_files = models.JSONField(_("files beside it"), default=list, blank=True)
     file_size = models.BigIntegerField(_("file size"), default=0)
     error_code = models.CharField(_("error code"), max_length=32, blank=True)
     error_reason = models.CharField(_("reason"), max_length=32, blank=True)
@@ -544,18 +547,20 @@ class Task(models.Model):
         unpaused = Case(When(stop__in=[Stop.PAUSE, Stop.FINISH], then=Value(Stop.NONE)), default=F("stop"))
         self._move(Status.PROCESSING, lease, speed=0, eta=0, stop=unpaused)
 
-    def reserve(self, lease: UUID, file_name: str, file_size: int) -> bool:
-        """Note the final name and size before the file goes there, so that a crash in between can be mended.
+    def reserve(self, lease: UUID, file_name: str, file_size: int, side_files: Sequence[str] = ()) -> bool:
+        """Note the final names and the size before the files go there, so that a crash in between can be mended.
+
+        Every move but that to `completed` gives the names free again.
 
         Returns:
             Whether the name was free among all tasks.
         """
         try:
             with transaction.atomic():
-                self.renew(lease, file_name=file_name, file_size=file_size)
+                self.renew(lease, file_name=file_name, file_size=file_size, side_files=list(side_files))
         except IntegrityError:
             return False
-        self.file_name = file_name
+        self.file_name, self.side_files = file_name, list(side_files)
         return True
 
     def finish(self, lease: UUID, size: int) -> None:
@@ -585,7 +590,6 @@ class Task(models.Model):
             outcome=Outcome.FAILED,
             failure=failure,
             finished_at=Now(),
-            file_name="",
         )
 
     def retry_later(self, lease: UUID, failure: Failure, delay: float, failures: int) -> None:
@@ -597,12 +601,11 @@ class Task(models.Model):
             failure=failure,
             failures=failures,
             available_at=Now() + timedelta(seconds=delay),
-            file_name="",
         )
 
     def hand_back(self, lease: UUID) -> None:
         """Put back into the queue: the worker stops, or was found dead. It counts as no failure."""
-        self._move(Status.QUEUED, lease, outcome=Outcome.INTERRUPTED, available_at=None, file_name="")
+        self._move(Status.QUEUED, lease, outcome=Outcome.INTERRUPTED, available_at=None)
 
     def stopped(self, lease: UUID) -> None:
         """Do what the request in the row says, now that no process of the task is left.
@@ -614,9 +617,9 @@ class Task(models.Model):
             if not Task.objects.filter(lease=lease).delete_row(self.pk):
                 raise LeaseLost(self.pk)
         elif stop == Stop.CANCEL:
-            self._move(Status.CANCELLED, lease, outcome=Outcome.STOPPED, finished_at=Now(), file_name="")
+            self._move(Status.CANCELLED, lease, outcome=Outcome.STOPPED, finished_at=Now())
         elif stop == Stop.PAUSE:
-            self._move(Status.PAUSED, lease, outcome=Outcome.STOPPED, file_name="")
+            self._move(Status.PAUSED, lease, outcome=Outcome.STOPPED)
 
     def _move(
         self,
@@ -634,6 +637,8 @@ class Task(models.Model):
             held &= Q(stop__in=GOES_ON)  # whoever asked it to stop must not find it in the queue again
         if target not in RUNNING:
             changes |= {"lease": None, "lease_expires_at": None, "stop": Stop.NONE, "speed": 0, "eta": 0}
+        if target != Status.COMPLETED:
+            changes |= {"file_name": "", "side_files": []}  # a reserved place is given up
         if failure:
             changes |= {
                 "error_code": failure.code,

@@ -2,6 +2,7 @@
 
 import hashlib
 import html
+import json
 import random
 import re
 from collections.abc import Callable
@@ -26,11 +27,15 @@ TYPES = {
 }
 BLOCK = random.Random(0).randbytes(1_048_573)  # a prime length, so that no shift by a round number goes unnoticed
 
-# $query is carried on inside an attribute, $raw_query inside a script.
+# $query is carried on inside an attribute, $raw_query inside a script; $about is JSON.
 PAGES = {
     "/page/video.html": """<!DOCTYPE html>
 <html><head><title>A page with a video</title></head>
 <body><video src="$base/direct/video.mp4$query" controls></video></body></html>
+""",
+    "/page/titled.html": """<!DOCTYPE html>
+<html><head><title>A page that says what its video is</title></head>
+<body><script type="application/ld+json">$about</script></body></html>
 """,
     "/page/hls.html": """<!DOCTYPE html>
 <html><head><title>A page with a stream</title></head>
@@ -109,7 +114,22 @@ def _page(path, query, base):
     raw = carried(query)
     escaped_base = base.replace("/", r"\/")
     page = Template(PAGES[path])
-    return page.substitute(base=base, query=html.escape(raw), raw_query=raw, escaped_base=escaped_base).encode()
+    about = {
+        "@context": "https://schema.org",
+        "@type": "VideoObject",
+        "name": query.get("title", ""),
+        "author": {"@type": "Person", "name": query.get("author", "")},
+        "uploadDate": "2026-03-01",
+        "contentUrl": f"{base}/direct/small.mp4{raw}",
+    }
+    filled = page.substitute(
+        base=base,
+        query=html.escape(raw),
+        raw_query=raw,
+        escaped_base=escaped_base,
+        about=json.dumps(about).replace("<", r"\u003c"),
+    )
+    return filled.encode()
 
 
 def _rewrite_playlist(text, query):

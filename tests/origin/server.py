@@ -6,6 +6,7 @@ Routes:
     /hls/             plain/index.m3u8 aes/index.m3u8 (its key: aes/key.bin) multi/master.m3u8 split/master.m3u8
     /dash/            manifest.mpd
     /page/            video.html hls.html hidden.html (yt-dlp alone misses it) playlist.html feed.rss none.html
+                      titled.html?title=TEXT&author=TEXT
     /redirect/CODE    ?to=URL
     /loop             redirects to itself
     /status/CODE      ?retry_after=N
