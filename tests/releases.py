@@ -54,6 +54,13 @@ def put_release(root, version, requires=('yt-dlp-ejs==0.8.0; extra == "default"'
     return folder
 
 
+def break_release(folder):
+    """Nobody can import its yt-dlp any more."""
+    (folder / "yt_dlp").unlink()
+    (folder / "yt_dlp").mkdir()
+    (folder / "yt_dlp" / "__init__.py").write_text("raise RuntimeError('of no use')")
+
+
 def command(service, *arguments, index=os.devnull):
     """`manage.py update-engine` on a service's data folder, as a process, with `index` as all that pip can see."""
     service.data.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from downloads.engine.process import Engine
 from downloads.engine.releases import Release, choose, switch
 from downloads.engine.selfcheck.fit import takes_the_same
 from downloads.engine.update import UpdateFailed
-from tests.releases import INSTALLED, LATER, LATEST, command, make_wheel, put_release, run_command
+from tests.releases import INSTALLED, LATER, LATEST, break_release, command, make_wheel, put_release, run_command
 from tests.service import Service, wait_until
 
 TITLED = ("yt_dlp/extractor/generic.py", "'title': self._generic_title(url)", "'title': 'By the later one'")
@@ -135,6 +135,21 @@ def test_a_second_update_at_once_says_so(tmp_path):
     assert complaints == "CommandError: Another update-engine is at work: wait for its end.\n"
 
 
+def test_the_one_in_use_can_be_checked(tmp_path):
+    service = Service(tmp_path / "data")
+    break_release(put_release(service.data / "engine", LATER))
+    switch(service.data / "engine", [LATER])
+
+    status, output, complaints = run_command(service, "--check")
+
+    assert status == 1
+    assert output.splitlines() == [f"Checking yt-dlp {LATER} …", "✗ Every cure fits: RuntimeError: of no use"]
+    assert complaints == (
+        f"CommandError: yt-dlp {LATER} does not pass the self-check. "
+        "Go back to an earlier one with: manage.py update-engine --rollback\n"
+    )
+
+
 def test_what_is_in_use_already_is_not_fetched_again(root, tools):
     put_release(root, LATER)
     switch(root, [LATER])
@@ -234,10 +249,7 @@ def test_one_whose_files_are_gone_is_not_used(root, caplog):
 
 
 def test_one_that_does_not_start_is_not_used_until_it_is_switched_to_again(root, start, origin, caplog, capfd):
-    folder = put_release(root, LATER)
-    (folder / "yt_dlp").unlink()
-    (folder / "yt_dlp").mkdir()
-    (folder / "yt_dlp" / "__init__.py").write_text("raise RuntimeError('of no use')")
+    break_release(put_release(root, LATER))
     switch(root, [LATER])
 
     child = start("/direct/small.mp4")

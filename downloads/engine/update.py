@@ -42,18 +42,17 @@ def update(root: Path, tools: Path, say: Say, version: str = "") -> Release | No
     Raises:
         UpdateFailed: it could not be fetched, did not pass, is older than the installation's, or another update runs.
     """
-    _check_before(root, version)
-    with _lock(root), tempfile.TemporaryDirectory(prefix="staged-", dir=root) as folder:
+    _check_before(version)
+    with _staging(root) as staging:
         before = releases.choose(root)
         if version and before.folder and Version(version) == Version(before.version):
             return None
-        staging = Path(folder)
         say(f"Fetching yt-dlp {version}".rstrip() + " …")
         new = _fetch(staging, version)
         if not version and Version(new.version) <= Version(before.version):
             return None
         say(f"Checking yt-dlp {new.version} …")
-        if not self_check(staging, tools, say):
+        if not _self_check(staging, tools, staging / "check", say):
             raise UpdateFailed(f"yt-dlp {new.version} did not pass the self-check, so {before.version} stays in use.")
         _put_into_place(staging, root, new)
         kept = [before.version] if before.folder and before.version != new.version else []
@@ -68,7 +67,7 @@ def roll_back(root: Path) -> Release:
     Raises:
         UpdateFailed: there is no update, or one is just being made.
     """
-    with _lock(root):
+    with _staging(root):
         if releases.switched_to(root) is None:
             ours = releases.bundled().version
             raise UpdateFailed(f"There is no update to go back from: yt-dlp {ours} came with the installation.")
@@ -78,34 +77,42 @@ def roll_back(root: Path) -> Release:
         return releases.choose(root)
 
 
-def self_check(root: Path, tools: Path, say: Say) -> bool:
-    """Try the yt-dlp that is in use in this folder, in a process of its own, and say what is found line by line."""
-    release = releases.choose(root)
-    with tempfile.TemporaryDirectory(prefix="downie-self-check-") as folder:
-        home = Path(folder) / "home"
-        home.mkdir()
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "downloads.engine.selfcheck", root, tools, folder],
-            env=environment(home, tools, release),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            encoding="utf-8",
-            start_new_session=True,  # Ctrl-C is ours to handle
-        )
-        with process:
-            try:
-                for line in process.stdout or ():
-                    say(line.rstrip())
-            except BaseException:
-                process.kill()
-                raise
+def check(root: Path, tools: Path, say: Say) -> bool:
+    """Try the yt-dlp that is in use, and say what is found line by line; whether all of it was good.
+
+    Raises:
+        UpdateFailed: an update is just being made.
+    """
+    with _staging(root) as staging:
+        return _self_check(root, tools, staging / "check", say)
+
+
+def _self_check(updates: Path, tools: Path, folder: Path, say: Say) -> bool:
+    """Run it as a process of its own in a new folder, on the release that is in use in `updates`."""
+    home = folder / "home"
+    home.mkdir(parents=True)
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "downloads.engine.selfcheck", updates, tools, folder],
+        env=environment(home, tools, releases.choose(updates)),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,  # Ctrl-C is ours to handle
+    )
+    with process:
+        try:
+            for line in process.stdout or ():
+                say(line.rstrip())
+        except BaseException:
+            process.kill()
+            raise
     if process.returncode < 0:
         say(f"✗ The self-check was ended: {signal.strsignal(-process.returncode)}")
     return process.returncode == 0
 
 
-def _check_before(root: Path, version: str) -> None:
+def _check_before(version: str) -> None:
     """Whether it makes sense to begin."""
     ours = releases.bundled().version
     if version and not VERSION.fullmatch(version):
@@ -114,16 +121,16 @@ def _check_before(root: Path, version: str) -> None:
         raise UpdateFailed(f"yt-dlp {version} is older than {ours}, which came with the installation.")
     if importlib.util.find_spec("pip") is None:
         raise UpdateFailed(f"There is no pip, which fetches the update: get it with {sys.executable} -m ensurepip")
-    root.mkdir(parents=True, exist_ok=True)
 
 
 @contextlib.contextmanager
-def _lock(root: Path) -> Iterator[None]:
-    """One update at a time."""
+def _staging(root: Path) -> Iterator[Path]:
+    """One update at a time; the folder for what it has not finished yet."""
     try:
         with folder_lock(root, limit=0):
             releases.clean(root)
-            yield
+            with tempfile.TemporaryDirectory(prefix="staged-", dir=root, ignore_cleanup_errors=True) as folder:
+                yield Path(folder)
     except FolderBusy:
         raise UpdateFailed("Another update-engine is at work: wait for its end.") from None
 

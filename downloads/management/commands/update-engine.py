@@ -68,6 +68,7 @@ class Command(BaseCommand):
         tools = prepare_toolbox(settings.TOOLS_DIR, settings.FFMPEG_DIR)
         release = releases.choose(settings.UPDATES_DIR)
         self.stdout.write(f"Checking yt-dlp {release.version} …")
-        if not update.self_check(settings.UPDATES_DIR, tools.folder, self.stdout.write):
+        if not update.check(settings.UPDATES_DIR, tools.folder, self.stdout.write):
             cure = releases.CURE if release.folder else "A later one may: manage.py update-engine"
             raise CommandError(f"yt-dlp {release.version} does not pass the self-check. {cure}")
+        self.stdout.write(f"yt-dlp {release.version} passes.")
