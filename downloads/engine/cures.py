@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from yt_dlp import YoutubeDL
 from yt_dlp.downloader.common import FileDownloader
@@ -33,8 +33,14 @@ _get_metadata_object = FFmpegPostProcessor.get_metadata_object
 
 def apply() -> None:
     """Apply every cure to the yt-dlp that this process has imported."""
-    for patch in PATCHES:
-        setattr(patch.owner, patch.name, patch.cure)
+    FragmentFD._write_ytdl_file = write_state  # noqa: SLF001
+    FragmentFD._prepare_frag_download = prepare_fragments  # noqa: SLF001
+    Request.headers = property(Request.headers.fget, copy_headers)
+    FFmpegPostProcessor._configuration_args = whitelisted_arguments  # noqa: SLF001
+    FFmpegPostProcessor.get_metadata_object = whitelisted_metadata
+    FFmpegPostProcessor.get_audio_codec = audio_codec
+    FFmpegFD._call_downloader = refuse_network  # noqa: SLF001
+    FileDownloader.report_progress = say_nothing
 
 
 def write_state(self: FragmentFD, context: dict[str, Any]) -> None:
@@ -156,23 +162,3 @@ class CappedYoutubeDL(YoutubeDL):
 
         response.read = capped
         return response
-
-
-class Patch(NamedTuple):
-    """What takes the place of which attribute of yt-dlp's."""
-
-    owner: type
-    name: str
-    cure: Any
-
-
-PATCHES: Final = (
-    Patch(FragmentFD, "_write_ytdl_file", write_state),
-    Patch(FragmentFD, "_prepare_frag_download", prepare_fragments),
-    Patch(Request, "headers", property(Request.headers.fget, copy_headers)),
-    Patch(FFmpegPostProcessor, "_configuration_args", whitelisted_arguments),
-    Patch(FFmpegPostProcessor, "get_metadata_object", whitelisted_metadata),
-    Patch(FFmpegPostProcessor, "get_audio_codec", audio_codec),
-    Patch(FFmpegFD, "_call_downloader", refuse_network),
-    Patch(FileDownloader, "report_progress", say_nothing),
-)
