@@ -63,8 +63,10 @@ class Site:
     def __init__(self, folder: Path) -> None:
         """Take the folder; nothing below it is served."""
         self.folder = folder
-        self.requests: Counter[tuple[str, int]] = Counter()
-        """How often each file was asked for, from which byte on."""
+        self.starts: set[tuple[str, int]] = set()
+        """From which byte on each file was asked for."""
+        self.sent: Counter[str] = Counter()
+        """How many bytes of each file were sent."""
         self._held = _Held()
         self._server = _Server(self)
 
@@ -91,13 +93,15 @@ class Site:
             self._held.over.set()
             self._held = _Held()
 
-    def answer(self, name: str, start: int, request: BaseHTTPRequestHandler) -> None:
-        """Send what is left of a file; called in the thread of the request."""
-        self.requests[name, start] += 1
-        held, content = self._held, (self.folder / name).read_bytes()
-        stop = held.after.get(name, len(content))
-        request.wfile.write(content[start:stop])
-        if stop < len(content):
+    def answer(self, name: str, wanted: range, request: BaseHTTPRequestHandler) -> None:
+        """Send these bytes of a file; called in the thread of the request."""
+        self.starts.add((name, wanted.start))
+        held = self._held
+        stop = min(held.after.get(name, wanted.stop), wanted.stop)
+        content = (self.folder / name).read_bytes()[wanted.start : stop]
+        self.sent[name] += len(content)
+        request.wfile.write(content)
+        if stop < wanted.stop:
             request.close_connection = True
             held.over.wait(HOLD_LIMIT)
 
@@ -126,21 +130,21 @@ class _Request(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         size = file.stat().st_size
-        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        start = int(wanted[1]) if wanted else 0
-        if start >= size:
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        wanted = range(int(asked[1]), min(int(asked[2] or size) + 1, size)) if asked else range(size)
+        if not wanted:
             self.send_error(416)
             return
-        self.send_response(206 if wanted else 200)
+        self.send_response(206 if asked else 200)
         self.send_header("Content-Type", TYPES.get(file.suffix, "application/octet-stream"))
-        self.send_header("Content-Length", str(size - start))
+        self.send_header("Content-Length", str(len(wanted)))
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("ETag", f'"{name}"')
-        if wanted:
-            self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
+        if asked:
+            self.send_header("Content-Range", f"bytes {wanted.start}-{wanted.stop - 1}/{size}")
         self.end_headers()
         if self.command == "GET":
-            self.server.site.answer(name, start, self)
+            self.server.site.answer(name, wanted, self)
 
     def do_HEAD(self) -> None:
         self.do_GET()
