@@ -78,5 +78,5 @@ def command(service, *arguments, index=os.devnull):
 def run_command(service, *arguments, index=os.devnull):
     """The same, to its end: exit status, output, complaints."""
     process = command(service, *arguments, index=index)
-    output, complaints = process.communicate(timeout=60)
+    output, complaints = process.communicate(timeout=120)
     return process.returncode, output, complaints

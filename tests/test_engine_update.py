@@ -5,6 +5,7 @@ import sys
 from datetime import date
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from downloads.engine import messages, releases, update
 from downloads.engine.ffmpeg import prepare_toolbox
@@ -178,6 +179,14 @@ def test_without_pip_the_cure_is_said(root, tools, monkeypatch):
 
     with pytest.raises(UpdateFailed, match=r"There is no pip, which fetches the update: get it with .* -m ensurepip"):
         update.update(root, tools.folder, print)
+
+
+def test_a_folder_that_cannot_be_used_is_said(tmp_path, settings):
+    settings.UPDATES_DIR = tmp_path / "engine"
+    settings.UPDATES_DIR.write_text("a file, not a folder")
+
+    with pytest.raises(CommandError, match=r"The folder .*/engine cannot be used: File exists\."):
+        call_command("update-engine", "--rollback")
 
 
 # The way back

@@ -21,7 +21,7 @@ from downloads.engine.selfcheck.findings import CheckFailed
 from downloads.engine.selfcheck.site import Site, make_media
 from downloads.engine.selfcheck.trials import Trials
 
-TIME_LIMIT: Final = 120  # seconds for all of it; 6 to 8 on two cores
+TIME_LIMIT: Final = 120  # seconds for all of it; it takes 3 on two idle cores
 
 
 def main() -> int:

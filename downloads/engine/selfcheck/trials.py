@@ -65,7 +65,8 @@ class Trials:
             try:
                 self._wait(child, lambda: self._on_disk(name) >= bytes_before)
             finally:
-                child.stop(grace=0)
+                child.kill()
+                child.stop()
 
     def _download(self, name: str) -> Path:
         child = self._engine.start(self._job(name))

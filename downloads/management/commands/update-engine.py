@@ -45,6 +45,8 @@ class Command(BaseCommand):
                 self._update(version)
         except (update.UpdateFailed, ToolMissing) as error:
             raise CommandError(str(error)) from None
+        except OSError as error:
+            raise CommandError(f"The folder {settings.UPDATES_DIR} cannot be used: {error.strerror}.") from None
         except KeyboardInterrupt:
             in_use = releases.choose(settings.UPDATES_DIR).version
             raise CommandError(f"Interrupted: yt-dlp {in_use} is in use.", returncode=INTERRUPTED) from None
@@ -52,13 +54,12 @@ class Command(BaseCommand):
     def _update(self, version: str) -> None:
         tools = prepare_toolbox(settings.TOOLS_DIR, settings.FFMPEG_DIR)
         new = update.update(settings.UPDATES_DIR, tools.folder, self.stdout.write, version)
-        if new is None:
-            in_use = releases.choose(settings.UPDATES_DIR).version
-            self.stdout.write(
-                f"yt-dlp {in_use} is in use already" + (".", ", and pip finds nothing newer.")[not version]
-            )
-        else:
+        if new:
             self.stdout.write(f"yt-dlp {new.version} is in use from the next download on.")
+        else:
+            in_use = releases.choose(settings.UPDATES_DIR).version
+            newer = "" if version else ", and pip finds nothing newer"
+            self.stdout.write(f"yt-dlp {in_use} is in use already{newer}.")
 
     def _roll_back(self) -> None:
         now = update.roll_back(settings.UPDATES_DIR)
