@@ -22,6 +22,7 @@ BASE_DIR = PROJECT_DIR
 DATA_DIR = make_folder(ENVIRONMENT.data_dir, "DOWNIE_DATA_DIR")
 WORK_DIR = DATA_DIR / "work"
 TOOLS_DIR = DATA_DIR / "tools"
+UPDATES_DIR = DATA_DIR / "engine"  # what `manage.py update-engine` fetches
 LIBRARY_DIR = make_folder(ENVIRONMENT.library_dir or DATA_DIR / "library", "DOWNIE_LIBRARY_DIR")
 
 # What finished files are called, and the folders that they go into

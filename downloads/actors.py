@@ -30,7 +30,7 @@ def engine() -> Engine:
         ToolMissing: there is no ffmpeg or ffprobe.
     """
     toolbox = prepare_toolbox(settings.TOOLS_DIR, settings.FFMPEG_DIR)
-    return Engine(home=settings.DATA_DIR / "home", tools=toolbox.folder)
+    return Engine(home=settings.DATA_DIR / "home", tools=toolbox.folder, updates=settings.UPDATES_DIR)
 
 
 @dramatiq.actor(queue_name=broker.QUEUE, broker=broker.broker)

@@ -4,16 +4,19 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
+from django.conf import settings
 from django.db.models import Count, Min, Sum
 from django.db.models.functions import Coalesce, Greatest, Now
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from downloads.engine import releases
 from downloads.models import Attempt, Task, WebhookDelivery
 from downloads.models.webhook import DeliveryStatus
 from downloads.states import Outcome, Status
@@ -66,7 +69,19 @@ class DatabaseCollector(Collector):
         yield _deliveries()
 
 
+class EngineCollector(Collector):
+    """Which yt-dlp is used, and how old it is: sites change, and yt-dlp with them."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Look at what is in use now."""
+        release = releases.choose(settings.UPDATES_DIR)
+        age = release.age(timezone.now().date())
+        yield GaugeMetricFamily("downie_engine_age_days", "Days since the yt-dlp in use was released.", value=age)
+        yield _family("downie_engine_info", "The yt-dlp in use.", "version", {release.version: 1})
+
+
 registry.register(DatabaseCollector())
+registry.register(EngineCollector())
 
 
 def _tasks() -> Iterator[Metric]:

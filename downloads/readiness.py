@@ -1,17 +1,15 @@
 """Whether everything that downloads need works: each thing is tried, in a thread of its own, within a time limit."""
 
 import functools
-import importlib.metadata
 import shutil
 import subprocess
-import sys
+import sysconfig
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 from typing import Final, Literal
 
@@ -20,15 +18,19 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
+from packaging.version import Version
 
 from downloads import actors, broker
+from downloads.engine import releases
 from downloads.engine.ffmpeg import prepare_toolbox
+from downloads.engine.process import search_path
 from downloads.models import Task
 
 TIME_LIMIT: Final = 3.0  # seconds for each check; they run at once
 KEPT_FOR: Final = 5.0  # seconds that a report is given again, so that asking often costs nothing
 LITTLE_SPACE: Final = 1024**3  # bytes
 OLD_ENGINE: Final = 60  # days: sites change, and yt-dlp with them
+OLDEST_DENO: Final = Version("2.3")  # that yt-dlp takes
 
 Status = Literal["ready", "degraded", "not_ready"]
 
@@ -159,11 +161,30 @@ def _ffmpeg(name: str) -> Finding:
 
 
 def _javascript() -> Finding:
-    program = Path(sys.executable).parent / "deno"
-    if not program.is_file():
+    """The deno that yt-dlp finds: that of the Python package first."""
+    folders = f"{sysconfig.get_path('scripts')}:{search_path(settings.FFMPEG_DIR or settings.TOOLS_DIR)}"
+    found = shutil.which("deno", path=folders)
+    if found is None:
         detail = "There is no deno, so some sites (YouTube among them) will not work: install the Python package deno."
         return Finding(status="warning", detail=detail)
-    return Finding(detail="deno runs.", version=_version_of(program, program.stat().st_mtime, "--version"))
+    program = Path(found)
+    version = _version_of(program, program.stat().st_mtime, "--version")
+    if Version(version) < OLDEST_DENO:
+        detail = f"{program} is older than {OLDEST_DENO}, so yt-dlp does not take it: update the Python package deno."
+        return Finding(status="warning", detail=detail, version=version)
+    return Finding(detail=f"{program} runs.", version=version)
+
+
+def _fitting(package: str, extra: str, loss: str) -> Finding:
+    """Whether there is a version of a package that the yt-dlp in use takes; `loss` is what does not work without."""
+    release = releases.choose(settings.UPDATES_DIR)
+    version, wanted = release.version_of(package), release.takes(package, extra)
+    if version is None:
+        return Finding(status="warning", detail=f"There is no {package}, so {loss}: install {package}{wanted}.")
+    if not wanted.contains(version, prereleases=True):
+        detail = f"yt-dlp {release.version} takes {package}{wanted} only, so {loss}: install that."
+        return Finding(status="warning", detail=detail, version=version)
+    return Finding(detail=f"It fits yt-dlp {release.version}.", version=version)
 
 
 @functools.cache
@@ -174,14 +195,18 @@ def _version_of(program: Path, _changed_at: float, option: str) -> str:
     return words[words.index("version") + 1] if "version" in words else words[1]
 
 
-def _yt_dlp() -> Finding:
-    version = importlib.metadata.version("yt-dlp")
-    year, month, day = (int(part) for part in version.split(".")[:3])
-    age = max((timezone.now().date() - date(year, month, day)).days, 0)
-    if age > OLD_ENGINE:
-        detail = f"yt-dlp is {age} days old; sites change, so update it."
-        return Finding(status="warning", detail=detail, version=version, age_days=age)
-    return Finding(detail=f"yt-dlp is {age} days old.", version=version, age_days=age)
+def yt_dlp() -> Finding:
+    """Which yt-dlp is used, how old it is, and what to do about it."""
+    release, update = releases.choose(settings.UPDATES_DIR), releases.switched_to(settings.UPDATES_DIR)
+    age = release.age(timezone.now().date())
+    finding = Finding(detail=f"yt-dlp is {age} days old.", version=release.version, age_days=age)
+    if update and update != release and Version(update.version) >= Version(release.version):
+        detail = f"yt-dlp {update.version} cannot be used, so it is {release.version}. {releases.CURE}"
+        return replace(finding, status="warning", detail=detail)
+    if age >= OLD_ENGINE:
+        detail = f"yt-dlp is {age} days old; sites change, so update it with: manage.py update-engine"
+        return replace(finding, status="warning", detail=detail)
+    return finding
 
 
 def _engine() -> Finding:
@@ -207,7 +232,14 @@ readiness = Readiness(
         "ffmpeg": Check(lambda: _ffmpeg("ffmpeg"), "ffmpeg does not run"),
         "ffprobe": Check(lambda: _ffmpeg("ffprobe"), "ffprobe does not run"),
         "javascript": Check(_javascript, "The JavaScript runtime does not run"),
-        "yt_dlp": Check(_yt_dlp, "yt-dlp cannot be found"),
+        "yt_dlp_ejs": Check(
+            lambda: _fitting(releases.SOLVER, "default", "YouTube will not work"), "yt-dlp-ejs cannot be found"
+        ),
+        "curl_cffi": Check(
+            lambda: _fitting("curl-cffi", "curl-cffi", "sites that want a browser will refuse"),
+            "curl_cffi cannot be found",
+        ),
+        "yt_dlp": Check(yt_dlp, "yt-dlp cannot be found"),
         "engine": Check(_engine, "Downloads cannot begin"),
     }
 )

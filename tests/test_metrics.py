@@ -62,6 +62,15 @@ def test_a_download_leaves_its_traces(service, origin):
     assert grown["downie_engine_start_seconds_count",] == 1
 
 
+def test_the_engine_tells_its_version_and_age(service):
+    engine = service.http.get("/api/health/ready").json()["checks"]["yt_dlp"]
+
+    found = figures(service)
+
+    assert found["downie_engine_info", engine["version"]] == 1
+    assert found["downie_engine_age_days",] == engine["age_days"]
+
+
 def test_requests_are_counted_by_route_never_by_path(service):
     before = figures(service)
     service.http.get(f"/api/downloads/tasks/{service.add(EXAMPLE)}")

@@ -3,11 +3,18 @@
 import shutil
 import threading
 import time
+from datetime import UTC, datetime, timedelta
+from io import StringIO
 
 import pytest
+from packaging.version import Version
+from yt_dlp.utils._jsruntime import DenoJsRuntime
 
 from downloads import readiness
+from downloads.engine.releases import switch
+from downloads.management.commands import serve
 from downloads.readiness import Check, Finding, Readiness
+from tests import releases
 from tests.service import Service, wait_until
 
 CHECKS = [
@@ -19,6 +26,8 @@ CHECKS = [
     "ffmpeg",
     "ffprobe",
     "javascript",
+    "yt_dlp_ejs",
+    "curl_cffi",
     "yt_dlp",
     "engine",
 ]
@@ -43,8 +52,10 @@ def test_every_check_of_a_fresh_service_passes(service):
     )
     assert answer.status_code == 200
     assert checks["library"]["free_bytes"] > 0
-    assert [bool(checks[name]["version"]) for name in ("ffmpeg", "ffprobe", "javascript", "yt_dlp")] == [True] * 4
+    versioned = ("ffmpeg", "ffprobe", "javascript", "yt_dlp_ejs", "curl_cffi", "yt_dlp")
+    assert [name for name in versioned if not checks[name]["version"]] == []
     assert checks["yt_dlp"]["age_days"] >= 0
+    assert checks["javascript"]["detail"].endswith("/deno runs.")
 
 
 def test_asking_often_costs_nothing(service):
@@ -95,6 +106,105 @@ def test_a_fork_server_that_died_is_started_again(fresh_service):
 
     assert ready(fresh_service).json()["checks"]["engine"]["status"] == "ok"
     assert fresh_service.engine_processes()
+
+
+# The engine
+
+
+@pytest.fixture
+def updates(tmp_path, settings):
+    """A folder for updates of the engine, without any."""
+    settings.UPDATES_DIR = tmp_path / "engine"
+    return settings.UPDATES_DIR
+
+
+def finding(name):
+    """What one check finds by itself."""
+    only = Check(readiness.readiness._checks[name]._look, "It does not work")
+    return Readiness({name: only}).report().checks[name]
+
+
+@pytest.mark.parametrize(("days", "status"), [(0, "ok"), (59, "ok"), (60, "warning"), (600, "warning")])
+def test_an_engine_is_old_from_60_days_on(updates, monkeypatch, days, status):
+    released = datetime(*map(int, releases.INSTALLED.split(".")[:3]), tzinfo=UTC)
+    monkeypatch.setattr(readiness.timezone, "now", lambda: released + timedelta(days=days))
+
+    found = finding("yt_dlp")
+
+    assert (found.status, found.version, found.age_days) == (status, releases.INSTALLED, days)
+    assert found.detail.endswith("update it with: manage.py update-engine") == (status == "warning")
+
+
+def test_an_update_of_the_engine_is_what_is_in_use(updates):
+    releases.put_release(updates, releases.LATER)
+    switch(updates, [releases.LATER])
+
+    assert finding("yt_dlp").version == releases.LATER
+
+
+def test_an_update_of_the_engine_that_cannot_be_used_is_said_with_the_cure(updates):
+    switch_to_nothing(updates)
+
+    found = finding("yt_dlp")
+
+    assert (found.status, found.version) == ("warning", releases.INSTALLED)
+    assert found.detail == (
+        f"yt-dlp {releases.LATER} cannot be used, so it is {releases.INSTALLED}. "
+        "Go back to an earlier one with: manage.py update-engine --rollback"
+    )
+
+
+def switch_to_nothing(updates):
+    updates.mkdir()
+    switch(updates, [releases.LATER])
+
+
+@pytest.mark.parametrize(
+    ("requires", "name", "detail"),
+    [
+        ("yt-dlp-ejs==99.1; extra == 'default'", "yt_dlp_ejs", "takes yt-dlp-ejs==99.1 only, so YouTube will not work"),
+        ("curl-cffi>99; extra == 'curl-cffi'", "curl_cffi", "takes curl-cffi>99 only, so sites that want a browser"),
+    ],
+)
+def test_a_package_that_does_not_fit_the_engine_is_said(updates, requires, name, detail):
+    releases.put_release(updates, releases.LATER, requires=[requires])
+    switch(updates, [releases.LATER])
+
+    found = finding(name)
+
+    assert found.status == "warning"
+    assert f"yt-dlp {releases.LATER} {detail}" in found.detail
+
+
+def test_a_javascript_runtime_that_is_too_old_is_said(monkeypatch):
+    monkeypatch.setattr(readiness, "OLDEST_DENO", Version("99"))
+
+    found = finding("javascript")
+
+    assert found.status == "warning"
+    assert "is older than 99, so yt-dlp does not take it" in found.detail
+
+
+def test_without_a_javascript_runtime_the_cure_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(readiness.sysconfig, "get_path", lambda _: str(tmp_path))
+    monkeypatch.setattr(readiness, "search_path", lambda _: str(tmp_path))
+
+    assert finding("javascript").status == "warning"
+    assert "install the Python package deno" in finding("javascript").detail
+
+
+def test_the_oldest_deno_is_the_one_that_yt_dlp_names():
+    assert DenoJsRuntime.MIN_SUPPORTED_VERSION[:2] == readiness.OLDEST_DENO.release
+
+
+@pytest.mark.django_db
+def test_the_service_says_at_its_start_that_the_engine_is_old(monkeypatch):
+    monkeypatch.setattr(readiness, "OLD_ENGINE", 0)
+    said = StringIO()
+
+    serve.Command(stdout=said)._announce("127.0.0.1", 8000)
+
+    assert "update it with: manage.py update-engine" in said.getvalue()
 
 
 # The checks themselves

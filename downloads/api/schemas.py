@@ -201,8 +201,8 @@ class Readiness(Schema):
 
     status: Literal["ready", "degraded", "not_ready"]
     checks: dict[str, CheckOut] = Field(
-        description="database, broker, channel_layer, library, work_folder, ffmpeg, ffprobe, javascript, yt_dlp and "
-        "engine."
+        description="database, broker, channel_layer, library, work_folder, ffmpeg, ffprobe, javascript, yt_dlp_ejs, "
+        "curl_cffi, yt_dlp and engine."
     )
 
 

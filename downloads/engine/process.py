@@ -11,7 +11,8 @@ import threading
 import time
 from pathlib import Path
 
-from downloads.engine import messages
+from downloads.engine import messages, releases
+from downloads.engine.releases import Release
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent.parent
 KEEP_ALIVE_EVERY = 2.0  # seconds; a child that hears nothing for 15 s kills itself
@@ -100,12 +101,17 @@ class Child:
 
 
 class Engine:
-    """Starts children by a fork server of its own."""
+    """Starts children by a fork server of its own, which has the yt-dlp that is to be used."""
 
-    def __init__(self, home: Path, tools: Path) -> None:
-        """`home` is an empty folder that children see as $HOME; `tools` holds ffmpeg and ffprobe."""
+    def __init__(self, home: Path, tools: Path, updates: Path | None = None) -> None:
+        """`home` is an empty folder that children see as $HOME; `tools` holds ffmpeg and ffprobe.
+
+        `updates` is where `releases` finds a later yt-dlp than that of the installation. It is looked at with each
+        start: children that run go on with the one that they have.
+        """
         self._home = home
         self._tools = tools
+        self._updates = updates
         self._lock = threading.Lock()
         self._server: _Server | None = None
 
@@ -156,42 +162,60 @@ class Engine:
             self._server = None
 
     def _ready_server(self) -> "_Server":
-        if self._server and (self._server.ended or time.monotonic() - self._server.started_at > FORK_SERVER_AGE):
+        release = releases.choose(self._updates)
+        if self._server and not self._server.serves(release):
             self._let_go()
         if not self._server:
-            self._server = _Server(self._environment())
+            self._server = self._new_server(release)
         return self._server
 
-    def _environment(self) -> dict[str, str]:
-        """Made from nothing: no database, no broker, no key, no proxy, no plug-in folder of the user's."""
+    def _new_server(self, release: Release) -> "_Server":
         self._home.mkdir(parents=True, exist_ok=True)
-        return {
-            "PATH": os.pathsep.join([str(self._tools), str(Path(sys.executable).parent), "/usr/bin", "/bin"]),
-            "HOME": str(self._home),
-            "LANG": "C.UTF-8",
-            "PYTHONPATH": str(PROJECT_DIR),
-            "YTDLP_NO_PLUGINS": "1",
-            "DENO_NO_UPDATE_CHECK": "1",
-        }
+        try:
+            return _Server(release, environment(self._home, self._tools, release))
+        except EngineUnavailable:
+            if release.folder is None:
+                raise
+            releases.give_up(release)
+            return self._new_server(releases.bundled())
+
+
+def search_path(tools: Path) -> str:
+    """Where children find programs."""
+    return os.pathsep.join([str(tools), str(Path(sys.executable).parent), "/usr/bin", "/bin"])
+
+
+def environment(home: Path, tools: Path, release: Release) -> dict[str, str]:
+    """Made from nothing: no database, no broker, no key, no proxy, no plug-in folder of the user's."""
+    modules = [release.folder, PROJECT_DIR] if release.folder else [PROJECT_DIR]
+    return {
+        "PATH": search_path(tools),
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": os.pathsep.join(str(folder) for folder in modules),
+        "YTDLP_NO_PLUGINS": "1",
+        "DENO_NO_UPDATE_CHECK": "1",
+    }
 
 
 class _Server:
     """A running fork server."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, release: Release, environment: dict[str, str]) -> None:
+        self._release = release
         ours, its = socket.socketpair()
-        with its:
+        with its, release.held() as held:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "downloads.engine.forkserver", str(its.fileno())],
                 env=environment,
                 cwd=environment["HOME"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                pass_fds=[its.fileno()],
+                pass_fds=[its.fileno(), *held],
             )
         self._control = ours
         self._control.settimeout(START_TIME_LIMIT)
-        self.started_at = time.monotonic()
+        self._started_at = time.monotonic()
         try:
             ready = self._control.recv(1)
         except TimeoutError:
@@ -201,10 +225,10 @@ class _Server:
             self._process.wait()
             raise EngineUnavailable("the download engine does not start; the log says more")
 
-    @property
-    def ended(self) -> bool:
-        """Whether the process is gone."""
-        return self._process.poll() is not None
+    def serves(self, release: Release) -> bool:
+        """Whether it is alive, young enough, and has this yt-dlp."""
+        is_young = time.monotonic() - self._started_at <= FORK_SERVER_AGE
+        return self._process.poll() is None and is_young and self._release == release
 
     def fork(self, connection: socket.socket) -> int:
         """A child that talks over this connection; its process id.

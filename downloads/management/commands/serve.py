@@ -18,7 +18,7 @@ from twisted.internet import reactor
 from downie_project.asgi import application
 from downie_project.environment import LOOPBACK_HOSTS
 from downie_project.version import VERSION
-from downloads import live, recovery
+from downloads import live, readiness, recovery
 from downloads.engine.ffmpeg import ToolMissing
 from downloads.engine.process import EngineUnavailable
 from downloads.installation import AlreadyRunning, lock_data_folder
@@ -97,6 +97,9 @@ class Command(BaseCommand):
             f"  The admin      {base}/admin/\n"
             f"  The library    {settings.LIBRARY_DIR}"
         )
+        engine = readiness.yt_dlp()
+        if engine.status == "warning":
+            self.stdout.write(engine.detail)
         if not administrators.exists():
             self.stdout.write("Make an administrator with: .venv/bin/python manage.py createsuperuser")
 
