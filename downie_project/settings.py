@@ -21,6 +21,7 @@ ENVIRONMENT = read_environment()
 BASE_DIR = PROJECT_DIR
 DATA_DIR = make_folder(ENVIRONMENT.data_dir, "DOWNIE_DATA_DIR")
 WORK_DIR = DATA_DIR / "work"
+PICTURES_DIR = DATA_DIR / "pictures"
 TOOLS_DIR = DATA_DIR / "tools"
 UPDATES_DIR = DATA_DIR / "engine"  # what `manage.py update-engine` fetches
 LIBRARY_DIR = make_folder(ENVIRONMENT.library_dir or DATA_DIR / "library", "DOWNIE_LIBRARY_DIR")

@@ -10,7 +10,7 @@ from functools import partial
 from django.db import transaction
 from django.db.models.functions import Now
 
-from downloads import actors, live, refusals, storage
+from downloads import actors, live, pictures, refusals, storage
 from downloads.models import CLEAN_SLATE, STARTABLE, Task
 from downloads.refusals import Refused
 from downloads.states import FINISHED, PAUSABLE, RUNNING, UNFINISHED, Status, Stop
@@ -164,6 +164,7 @@ def _delete_locked(tasks: Collection[Task]) -> None:
 def _clear_away(tasks: Collection[Task], *, delete_files: bool) -> None:
     """Do what is left to do for tasks whose rows are gone."""
     storage.discard_all({task.pk for task in tasks})
+    pictures.discard(task.pk for task in tasks)
     for task in tasks:
         if delete_files and task.status == Status.COMPLETED:
             storage.delete_stored(task.file_name, *task.side_files)

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext_noop
 
-from downloads import actors, batches, live, lookups, refusals, storage
+from downloads import actors, batches, live, lookups, pictures, refusals, storage
 from downloads.batches import RESUMABLE, RETRYABLE, Verdicts, announce, is_id, queue_many
 from downloads.engine.choices import from_builtins, to_builtins
 from downloads.engine.cookies import BadCookies, parse_cookies
@@ -430,6 +430,7 @@ def _removed(task: Task) -> bool:
         task.refresh_from_db()
     if task.remove():
         storage.discard(task.id)
+        pictures.discard([task.id])
         live.deleted(task)
         return True
     return not Task.objects.filter(pk=task.pk).exists()

@@ -1,5 +1,6 @@
 """One attempt at one task: events of the engine in, verbs of the task and news for the feed out. It knows no broker."""
 
+import contextlib
 import enum
 import logging
 import random
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from downloads import live, lookups, metrics, playlists, storage
+from downloads import live, lookups, metrics, pictures, playlists, storage
 from downloads.engine import messages
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.filenames import NameFacts, library_folders, library_name
@@ -27,12 +28,20 @@ RENEW_EVERY = 5.0  # seconds, when there is no progress to write
 TIME_LIMITS = {Status.STARTING: 120.0, Status.DOWNLOADING: 60.0, Status.PROCESSING: 3600.0}
 # A result that failed its proof is fetched once more from nothing, not five times: the site's word may be what is wrong
 TRIES_OF = {Reason.INCOMPLETE: 2}
-Step = messages.Found | messages.Items | messages.Listed | messages.Progress | messages.Processing | messages.Done
+Step = (
+    messages.Found
+    | messages.Items
+    | messages.Listed
+    | messages.Pictured
+    | messages.Progress
+    | messages.Processing
+    | messages.Done
+)
 # What the engine may say in which state, beside that it failed
 IN_TURN: dict[Status, tuple[type[Step], ...]] = {
     Status.STARTING: (messages.Found, messages.Items, messages.Listed),
-    Status.DOWNLOADING: (messages.Progress, messages.Processing),
-    Status.PROCESSING: (messages.Progress, messages.Done),
+    Status.DOWNLOADING: (messages.Pictured, messages.Progress, messages.Processing),
+    Status.PROCESSING: (messages.Pictured, messages.Progress, messages.Done),
 }
 FIRST_DELAY = 2.0  # seconds until the second attempt; doubled each time
 LONGEST_DELAY = 300.0
@@ -130,31 +139,45 @@ class Run:
                 self._heard = True
                 metrics.engine_start.observe(time.monotonic() - self._claimed_at)
             for event in events:
-                if isinstance(event, messages.Failed):
-                    return event.failure
-                if not isinstance(event, IN_TURN[Status(self._task.status)]):
-                    return self._failure(Reason.KILLED, f"the engine spoke out of turn: {type(event).__name__}")
-                if isinstance(event, messages.Done | messages.Listed):
-                    return event
-                if isinstance(event, messages.Items):
-                    self._items += event.items
-                else:
-                    self._apply(event)
+                if ending := self._take(event):
+                    return ending
             if ending := self._interruption(child):
                 return ending
 
-    def _apply(self, event: messages.Found | messages.Progress | messages.Processing) -> None:
-        task = self._task
-        if isinstance(event, messages.Progress):
-            self._progress(event)
-            return
-        if isinstance(event, messages.Found):
-            task.begin_download(self._lease, _facts(event))
-        else:
-            self._renew()  # the last progress of the download is written before the state that follows it
-            task.begin_processing(self._lease)
+    def _take(self, event: messages.Event) -> Ending | None:
+        """Do what follows from one event; what ends the attempt is given back."""
+        if isinstance(event, messages.Failed):
+            return event.failure
+        if not isinstance(event, IN_TURN[Status(self._task.status)]):
+            return self._failure(Reason.KILLED, f"the engine spoke out of turn: {type(event).__name__}")
+        match event:
+            case messages.Done() | messages.Listed():
+                return event
+            case messages.Items():
+                self._items += event.items
+            case messages.Pictured():
+                self._keep_picture(event.name)
+            case messages.Progress():
+                self._progress(event)
+            case messages.Found():
+                self._task.begin_download(self._lease, _facts(event))
+                self._moved()
+            case messages.Processing():
+                self._renew()  # the last progress of the download is written before the state that follows it
+                self._task.begin_processing(self._lease)
+                self._moved()
+        return None
+
+    def _moved(self) -> None:
         self._news_at = time.monotonic()
-        live.task_changed(task)
+        live.task_changed(self._task)
+
+    def _keep_picture(self, name: str) -> None:
+        task = self._task
+        with contextlib.suppress(ValueError):  # no file of ours: then there is no picture
+            if pictures.keep(task.id, _inside(storage.work_folder(task.id), name)):
+                task.picture(self._lease)
+                live.task_changed(task)
 
     def _progress(self, event: messages.Progress) -> None:
         task = self._task
@@ -312,6 +335,8 @@ def carry_out_stop(task: Task, lease: UUID) -> None:
     stop = task.stop_asked(lease)
     if stop in (Stop.CANCEL, Stop.DELETE):
         storage.discard(task.id)  # before the row says so: what is cancelled keeps nothing on disk
+    if stop == Stop.DELETE:
+        pictures.discard([task.id])
     task.stopped(lease)
     logger.info("Task %s: stopped on request (%s)", task.id, stop)
     if stop == Stop.DELETE:

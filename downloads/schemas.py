@@ -44,6 +44,7 @@ def task_json(task: Task) -> dict[str, Any]:
         "uploader": task.uploader,
         "duration": task.duration,
         "thumbnail": task.thumbnail,
+        "picture_url": f"/api/downloads/tasks/{task.id}/picture" if task.has_picture else "",
         "is_live": task.is_live,
         "is_playlist": task.is_playlist,
         "playlist_id": task.playlist_id,

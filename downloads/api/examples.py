@@ -55,6 +55,7 @@ VALUES: Final[Json] = {
     "playlist_id": None,
     "file_name": "",
     "file_url": "",
+    "picture_url": "/api/downloads/tasks/abc123def456/picture",
     "disabled_because": "",
     "qualities": ["auto", "best", "1080p", "720p", "480p", "360p", "worst"],
     "selected_formats": ["22"],

@@ -135,6 +135,7 @@ class TaskOut(Schema):
     uploader: str
     duration: float = Field(description="Seconds, 0 while unknown.")
     thumbnail: str
+    picture_url: str = Field(description="A small JPEG of the video, served from here; empty while there is none.")
     is_live: bool = Field(description="A live stream; `finish` ends its recording.")
     is_playlist: bool = Field(description="Its items are tasks of their own; it is what they are.")
     playlist_id: str | None = Field(description="The playlist that this is an item of.")

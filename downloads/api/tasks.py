@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 from ninja.decorators import decorate_view
 
-from downloads import batches, files, operations
+from downloads import batches, files, operations, pictures
 from downloads.api.idempotency import IdempotencyKey, once
 from downloads.api.lists import ListQuery, with_etag
 from downloads.api.schemas import (
@@ -218,6 +218,28 @@ def cleanup(request: HttpRequest, max_age_hours: Hours = 24, delete_files: Delet
     """Remove tasks that were completed, failed or cancelled longer ago than that. Files of completed ones stay."""
     removed = batches.cleanup(timedelta(hours=max_age_hours), delete_files=delete_files)
     return {"message": f"Cleaned up tasks older than {max_age_hours} hours", "removed": removed}
+
+
+@router.get(
+    "/downloads/tasks/{task_id}/picture",
+    response={404: Error},
+    operation_id="get_picture",
+    summary="Fetch the picture",
+    openapi_extra={
+        "responses": {
+            200: {
+                "description": "A JPEG at most 640 pixels wide.",
+                "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
+            }
+        }
+    },
+)
+def picture(request: HttpRequest, task_id: str) -> HttpResponse:
+    """Send the picture of the video."""
+    content = pictures.read(operations.find(task_id).pk)
+    if content is None:
+        raise Refused("FILE_NOT_FOUND", "This task has no picture.")
+    return HttpResponse(content, content_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
 
 @router.api_operation(

@@ -310,6 +310,7 @@ class Task(models.Model):
     uploader = models.CharField(_("uploader"), max_length=300, blank=True)
     duration = models.FloatField(_("duration"), default=0, help_text=_("seconds"))
     thumbnail = models.TextField(blank=True)
+    has_picture = models.BooleanField(default=False, editable=False)
     upload_date = models.DateField(_("uploaded"), null=True)
     is_live = models.BooleanField(_("live"), default=False)
 
@@ -538,6 +539,16 @@ class Task(models.Model):
             Task.objects.bulk_create(items)
             Task.objects.derive(self.pk)
             self.refresh_from_db()
+
+    def picture(self, lease: UUID) -> None:
+        """There is a picture of the video now.
+
+        Raises:
+            LeaseLost: see the class.
+        """
+        self.renew(lease, has_picture=True, revision=F("revision") + 1)
+        self.has_picture = True
+        self.revision += 1
 
     def begin_processing(self, lease: UUID) -> None:
         """All bytes are here; ffmpeg works. From here on a task cannot be paused, so such a request is void.
