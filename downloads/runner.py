@@ -16,7 +16,7 @@ from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.filenames import library_name
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.process import Child, Engine, EngineUnavailable
-from downloads.models import MAX_FAILURES, Facts, LeaseLost, Task
+from downloads.models import MAX_FAILURES, CookieJar, Facts, LeaseLost, ProxyUnreadable, SiteRule, Task
 from downloads.sealing import Unreadable, unseal
 from downloads.states import Status, Stop
 
@@ -95,6 +95,8 @@ class Run:
             return self._failure(Reason.KILLED, str(error))
         except Unreadable as error:
             return self._failure(Reason.LOGIN_NEEDED, str(error))
+        except ProxyUnreadable as error:
+            return self._failure(Reason.PROXY, str(error))
         try:
             return self._follow(child)
         finally:
@@ -102,7 +104,8 @@ class Run:
 
     def _job(self) -> messages.Job:
         task = self._task
-        cookies = unseal(task.sealed_cookies)
+        cookies = CookieJar.objects.cookies_for(task.url, unseal(task.sealed_cookies))
+        rules = SiteRule.objects.for_url(task.url)
         return messages.Job(
             task_id=task.id,
             url=task.url,
@@ -114,6 +117,10 @@ class Run:
             cookies=cookies,
             allowed_networks=tuple(str(network) for network in settings.ALLOWED_NETWORKS),
             looked_up=lookups.kept(task.url, cookies),
+            through_egress=bool(rules.proxy),
+            rate_limit=rules.rate_limit,
+            source_address=rules.source_address,
+            impersonate=rules.impersonate,
         )
 
     def _follow(self, child: Child) -> Ending:

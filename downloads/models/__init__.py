@@ -1,7 +1,9 @@
 """What the database keeps."""
 
 from downloads.models.api_key import ApiKey, FeedTicket, Scope
+from downloads.models.cookie_jar import CookieJar
 from downloads.models.idempotency import AnsweredRequest, KeyReused
+from downloads.models.site_rule import ProxyUnreadable, SiteRule, SiteSettings
 from downloads.models.task import (
     CLEAN_SLATE,
     ID_LENGTH,
@@ -27,14 +29,18 @@ __all__ = [
     "AnsweredRequest",
     "ApiKey",
     "Attempt",
+    "CookieJar",
     "Event",
     "Facts",
     "FeedTicket",
     "KeyReused",
     "LeaseLost",
     "MoveRefused",
+    "ProxyUnreadable",
     "Result",
     "Scope",
+    "SiteRule",
+    "SiteSettings",
     "Task",
     "TaskQuerySet",
     "WebhookDelivery",
