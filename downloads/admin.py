@@ -18,14 +18,17 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from downloads import operations, subscriptions
-from downloads.models import ApiKey, Attempt, Event, Task, WebhookDelivery, WebhookEndpoint
+from downloads.models import ApiKey, Attempt, CookieJar, Event, SiteRule, Task, WebhookDelivery, WebhookEndpoint
 from downloads.refusals import Refused
+from downloads.site_admin import CookieJarAdmin, SiteRuleAdmin
 
 NAME_LENGTH = 60  # a link without a blank would push every other column out of sight
 
 admin.site.site_header = admin.site.site_title = "Downie Enhanced"
 admin.site.index_title = _("Administration")
 admin.site.enable_nav_sidebar = False  # it says nothing that the first page does not
+admin.site.register(CookieJar, CookieJarAdmin)
+admin.site.register(SiteRule, SiteRuleAdmin)
 
 
 class ErrorMixin:

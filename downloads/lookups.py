@@ -19,6 +19,7 @@ from downloads.engine import messages
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.process import Child, Engine, EngineUnavailable
+from downloads.models import ProxyUnreadable, SiteRule, SiteSettings
 
 KEPT_FOR = 300.0  # seconds
 KEPT_AT_MOST = 32  # results, of 2 MiB at most each
@@ -27,11 +28,11 @@ LOOK_EVERY = 0.5
 
 
 class Busy(Exception):
-    """Too many look-ups run or wait already; `retry_after` is in seconds."""
+    """Too many look-ups run or wait already; `str()` is one sentence for people, `retry_after` in seconds."""
 
     def __init__(self, retry_after: int) -> None:
         """Say when it is worth another try."""
-        super().__init__("too many look-ups")
+        super().__init__(f"Too many look-ups are under way; try again in {retry_after} seconds.")
         self.retry_after = retry_after
 
 
@@ -53,12 +54,13 @@ _lock = threading.Lock()
 def look_up(
     engine: Engine, url: str, *, quality: Quality, post_processing: PostProcessing, cookies: str
 ) -> messages.Described:
-    """Ask the site; blocks until it has answered, at most as long as DOWNIE_EXTRACT_TIME_LIMIT says.
+    """Ask the site, with these cookies or with none; blocks at most as long as DOWNIE_EXTRACT_TIME_LIMIT says.
 
     Raises:
         Busy: no place became free in time.
         LookUpFailed: there is no video, or the site did not answer in time.
     """
+    rules = _site_settings(url)
     with _place():
         folder = settings.WORK_DIR / f"look-up-{secrets.token_hex(6)}"
         job = messages.LookUpJob(
@@ -71,6 +73,10 @@ def look_up(
             cookies=cookies,
             allowed_networks=tuple(str(network) for network in settings.ALLOWED_NETWORKS),
             memory_limit=settings.ENGINE_MEMORY_LIMIT,
+            through_egress=bool(rules.proxy),
+            rate_limit=rules.rate_limit,
+            source_address=rules.source_address,
+            impersonate=rules.impersonate,
         )
         try:
             child = engine.start(job)
@@ -84,6 +90,13 @@ def look_up(
     if kept_info:
         _keep(url, cookies, kept_info)
     return described
+
+
+def _site_settings(url: str) -> SiteSettings:
+    try:
+        return SiteRule.objects.for_url(url)
+    except ProxyUnreadable as error:
+        raise LookUpFailed(Failure(reason=Reason.PROXY, phase=Phase.LOOKUP, detail=str(error))) from None
 
 
 def kept(url: str, cookies: str) -> str:

@@ -26,7 +26,7 @@ from downloads.engine.filenames import checked_custom_filename
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.messages import Described
 from downloads.engine.network import AddressPolicy, BadUrl, normalise_url
-from downloads.models import STARTABLE, MoveRefused, Preset, Task
+from downloads.models import STARTABLE, CookieJar, MoveRefused, Preset, Task
 from downloads.refusals import Refused
 from downloads.sealing import seal
 from downloads.states import RUNNING, Status, Stop
@@ -223,17 +223,19 @@ def _form(task: Task) -> Form:
 def extract(url: str, *, quality: Quality, post_processing: PostProcessing, cookies: str) -> Described:
     """Ask the site what it offers; blocks until it has answered, at most as long as the setting says.
 
+    Without cookies, those of the site's jar go with it.
+
     Raises:
         Refused: INVALID_URL, UNSUPPORTED_SITE, EXTRACTION_FAILED, VALIDATION_ERROR, or RATE_LIMITED when too many
             look-ups run or wait already.
     """
     url = _checked_url(url)
     _check_cookies(cookies, url)
+    cookies = CookieJar.objects.cookies_for(url, cookies)
     try:
         return lookups.look_up(actors.engine(), url, quality=quality, post_processing=post_processing, cookies=cookies)
     except lookups.Busy as busy:
-        sentence = f"Too many look-ups are under way; try again in {busy.retry_after} seconds."
-        raise Refused("RATE_LIMITED", sentence, retry_after=busy.retry_after) from None
+        raise Refused("RATE_LIMITED", str(busy), retry_after=busy.retry_after) from None
     except lookups.LookUpFailed as failed:
         raise Refused(failed.failure.code, failed.failure.sentence) from None
 

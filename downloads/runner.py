@@ -17,7 +17,7 @@ from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.filenames import NameFacts, library_folders, library_name
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.process import Child, Engine, EngineUnavailable
-from downloads.models import GOES_ON, MAX_FAILURES, Facts, LeaseLost, Task
+from downloads.models import GOES_ON, MAX_FAILURES, CookieJar, Facts, LeaseLost, ProxyUnreadable, SiteRule, Task
 from downloads.sealing import Unreadable, unseal
 from downloads.states import Status, Stop
 
@@ -105,6 +105,8 @@ class Run:
             return self._failure(Reason.KILLED, str(error))
         except Unreadable as error:
             return self._failure(Reason.LOGIN_NEEDED, str(error))
+        except ProxyUnreadable as error:
+            return self._failure(Reason.PROXY, str(error))
         try:
             return self._follow(child)
         finally:
@@ -112,7 +114,8 @@ class Run:
 
     def _job(self) -> messages.Job:
         task = self._task
-        cookies = unseal(task.sealed_cookies)
+        cookies = CookieJar.objects.cookies_for(task.url, unseal(task.sealed_cookies))
+        rules = SiteRule.objects.for_url(task.url)
         return messages.Job(
             task_id=task.id,
             url=task.url,
@@ -127,6 +130,10 @@ class Run:
             choices=task.wishes,
             playlist_limit=settings.PLAYLIST_LIMIT,
             memory_limit=settings.ENGINE_MEMORY_LIMIT,
+            through_egress=bool(rules.proxy),
+            rate_limit=rules.rate_limit,
+            source_address=rules.source_address,
+            impersonate=rules.impersonate,
         )
 
     def _follow(self, child: Child) -> Ending:

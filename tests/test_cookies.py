@@ -4,7 +4,7 @@ import traceback
 import pytest
 import yt_dlp
 
-from downloads.engine.cookies import MAX_COOKIES, MAX_TEXT_LENGTH, BadCookies, cookie_policy, parse_cookies
+from downloads.engine.cookies import MAX_COOKIES, MAX_TEXT_LENGTH, BadCookies, cookie_policy, parse_cookies, site_of
 
 URL = "https://www.example.com/v/1"
 LATER = 4102444800  # the year 2100: the same in every process that collects these tests
@@ -117,6 +117,29 @@ def test_a_host_only_cookie_does_not_reach_the_rest_of_the_site():
     assert sent(text, URL, to=URL) == "a=b"
     assert sent(text, URL, to="https://cdn.example.com/") is None
     assert sent(text, URL, to="https://a.www.example.com/") is None
+
+
+@pytest.mark.parametrize(
+    ("url", "site"),
+    [
+        ("https://youtu.be/dQw4w9WgXcQ", "youtube.com"),
+        ("https://v.redd.it/x", "reddit.com"),
+        ("https://www.example.co.uk/v", "example.co.uk"),
+        ("https://me.github.io/v", "me.github.io"),
+        ("http://127.0.0.1:8000/v", "127.0.0.1"),
+        ("http://[2606:4700::1]:8000/v", "2606:4700::1"),
+        ("http://intranet/v", "intranet"),
+    ],
+)
+def test_a_url_belongs_to_a_site(url, site):
+    assert site_of(url) == site
+
+
+def test_the_cookies_for_a_short_link_go_to_the_site_that_it_leads_to():
+    text = json.dumps([{"name": "a", "value": "b", "domain": ".youtube.com"}])
+    assert sent(text, "https://youtu.be/x", to="https://www.youtube.com/watch?v=x") == "a=b"
+    assert sent("a=b", "https://youtu.be/x", to="https://www.youtube.com/watch?v=x") == "a=b"
+    assert sent("a=b", "https://youtu.be/x", to="https://youtu.be/x") is None
 
 
 def test_a_host_prefix_binds_a_bare_pair_to_its_host():

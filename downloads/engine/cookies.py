@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 import msgspec
 import tldextract
 
+from downloads.engine.words import gettext_noop
+
 MAX_TEXT_LENGTH: Final = 65_536
 MAX_COOKIES: Final = 300
 MAX_VALUE_LENGTH: Final = 8_192
@@ -28,6 +30,16 @@ _VALUE: Final = re.compile(r"[ -:<-~\xa0-\xff]*")
 _PATH: Final = re.compile(r"/[ -:<-~]{0,1023}")
 # Browsers count expiry in seconds, some exports in milliseconds. A second count this large lies beyond the year 5000.
 _MILLISECONDS_FROM: Final = 1e11
+# Short or older names of sites, whose extractors ask the site under its own name and need its cookies there.
+_OTHER_NAMES: Final = {
+    "b23.tv": "bilibili.com",
+    "dai.ly": "dailymotion.com",
+    "fb.watch": "facebook.com",
+    "redd.it": "reddit.com",
+    "twitter.com": "x.com",
+    "youtu.be": "youtube.com",
+    "youtube-nocookie.com": "youtube.com",
+}
 
 
 class BadCookies(ValueError):
@@ -55,6 +67,8 @@ class _Site:
         self.host = parts.hostname or ""
         self.is_https = parts.scheme == "https"
         self.domain = _registrable_domain(self.host)
+        if self.domain in _OTHER_NAMES:
+            self.host = self.domain = _OTHER_NAMES[self.domain]
 
     def owns(self, domain: str) -> bool:
         if self.domain is None:
@@ -102,6 +116,15 @@ class _Site:
         )
 
 
+def site_of(url: str) -> str:
+    """Give the site that a normalised URL belongs to: `example.co.uk` for one at `www.example.co.uk`.
+
+    A host without a registrable domain is a site by itself. `youtu.be` and the like are the site that they lead to.
+    """
+    site = _Site(url)
+    return site.domain or site.host
+
+
 def parse_cookies(text: str, url: str) -> list[Cookie]:
     """Read the cookies that the site of a normalised URL may have, ready for `YoutubeDL.cookiejar.set_cookie`.
 
@@ -109,14 +132,15 @@ def parse_cookies(text: str, url: str) -> list[Cookie]:
 
     The text is a Cookie header (`a=b; c=d`), a Netscape cookies.txt or the JSON of a browser extension. Cookies of
     other sites are left out, so the list may be empty. A pair without a domain goes to the whole registrable domain of
-    the URL; an IP address, a single-label host and a public suffix have none, and their cookies stay on the host.
+    the URL; an IP address, a single-label host and a public suffix have none, and their cookies stay on the host. A
+    short name such as `youtu.be` stands for the site that it leads to.
 
     Raises:
         BadCookies: the text is in none of the forms, too long (65,536 characters), holds more than 300 cookies for
             this site, or a cookie that no request can carry.
     """
     if len(text) > MAX_TEXT_LENGTH:
-        raise BadCookies("The cookies are too long; export those of this site only.")
+        raise BadCookies(gettext_noop("The cookies are too long; export those of this site only."))
     cookies = []
     for number, cookie in enumerate(_cookies(text.strip("\ufeff \r\n"), _Site(url)), start=1):
         if number > MAX_COOKIES:
@@ -220,7 +244,7 @@ def _exported(text: str) -> list[_Exported]:
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         pass
     # Raised out here, so that no context with the cookies in it hangs on the error.
-    raise BadCookies("The cookies look like JSON, but not like a browser's list of cookies.")
+    raise BadCookies(gettext_noop("The cookies look like JSON, but not like a browser's list of cookies."))
 
 
 def _items(decoded: Any) -> Iterable[Any]:  # noqa: ANN401  whatever JSON there is

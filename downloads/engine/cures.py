@@ -12,17 +12,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import curl_cffi
+from curl_cffi import CurlOpt
 from yt_dlp import YoutubeDL
 from yt_dlp.downloader.common import FileDownloader
 from yt_dlp.downloader.external import FFmpegFD
 from yt_dlp.downloader.fragment import FragmentFD
-from yt_dlp.networking.common import Request, Response
+from yt_dlp.networking.common import Request, RequestDirector, Response
 from yt_dlp.networking.exceptions import TransportError
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 from yt_dlp.utils import DownloadError
 from yt_dlp.utils.networking import HTTPHeaderDict
 
 from downloads.engine.ffmpeg import INPUT_WHITE_LISTS
+from downloads.engine.throttle import Throttle
 
 PAGE_LIMIT = 16 * 1024 * 1024  # bytes; pages and manifests, decompressed
 
@@ -146,7 +149,28 @@ class PageTooLarge(TransportError):
 
 
 class CappedYoutubeDL(YoutubeDL):
-    """Cure 7: no page or manifest is read beyond `PAGE_LIMIT`, compressed bombs included."""
+    """Cure 7: no page or manifest is read beyond `PAGE_LIMIT`, compressed bombs included.
+
+    Cure 8: `ratelimit` holds for all connections together. What is read by the piece counts, and that is media; pages
+    come as fast as they can.
+    """
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        """Take yt-dlp's parameters."""
+        rate = params.get("ratelimit")
+        self._throttle = Throttle(rate) if rate else None
+        super().__init__(params)
+
+    def build_request_director(self, handlers: Any, preferences: Any = None) -> RequestDirector:  # noqa: ANN401  yt-dlp's own
+        """Make curl keep the limit by itself: it reads on into memory while nobody takes what it has read."""
+        director = super().build_request_director(handlers, preferences)
+        if rate := self.params.get("ratelimit"):
+
+            def slow_session(cookiejar: Any = None) -> curl_cffi.Session[Any]:  # noqa: ANN401  yt-dlp's own
+                return curl_cffi.Session(cookies=cookiejar, curl_options={CurlOpt.MAX_RECV_SPEED_LARGE: rate})
+
+            director.handlers["CurlCFFI"]._create_instance = slow_session  # noqa: SLF001
+        return director
 
     def urlopen(self, request: Any) -> Response:  # noqa: ANN401  yt-dlp's own
         """Open as yt-dlp does; a read without a size ends at the limit with `PageTooLarge`."""
@@ -155,7 +179,10 @@ class CappedYoutubeDL(YoutubeDL):
 
         def capped(amount: int | None = None) -> bytes:
             if amount is not None:
-                return bytes(read(amount))
+                piece = bytes(read(amount))
+                if self._throttle:
+                    self._throttle.pay(len(piece))
+                return piece
             page = bytearray()
             while chunk := read(256 * 1024):
                 page += chunk

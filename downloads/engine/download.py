@@ -9,7 +9,7 @@ from downloads.engine.classification import classify
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.ffmpeg import NotMedia, prepare_toolbox, probe
 from downloads.engine.formats import PostProcessing
-from downloads.engine.lookup import Wrong, found, give_cookies, items_of, look_up, options
+from downloads.engine.lookup import Wrong, failure_of, found, give_cookies, items_of, look_up, options, way_out
 from downloads.engine.network import Guard
 from downloads.engine.postprocessing import ProcessingFailed, process
 from downloads.engine.progress import ProgressMeter, Reading
@@ -47,7 +47,7 @@ class Download:
             failure = Failure(reason=Reason.POSTPROCESSING_FAILED, phase=Phase.PROCESSING, detail=detail)
             self._say(messages.Failed(failure=failure))
         except Exception as error:  # noqa: BLE001  this is the engine's border: whatever yt-dlp raises gets its name here
-            self._say(messages.Failed(failure=classify(error, self._phase, self._guard.refused)))
+            self._say(messages.Failed(failure=failure_of(error, self._phase, self._job, self._guard)))
 
     def _run(self) -> None:
         if self._job.looked_up:
@@ -78,7 +78,11 @@ class Download:
 
     def _options(self) -> dict[str, Any]:
         job = self._job
-        return options(job.quality, job.post_processing, job.tools, job.cache) | {
+        # curl keeps a limit for each connection of its own, so there is one
+        at_once = 1 if job.impersonate and job.rate_limit else FRAGMENTS_AT_ONCE
+        return {
+            **options(job.quality, job.post_processing, job.tools, job.cache),
+            **way_out(job),
             "paths": {"home": str(self._folder), "temp": str(self._folder / "parts")},
             "outtmpl": {"default": "media.%(ext)s"},
             "playlist_items": job.choices.playlist_items or f"1:{job.playlist_limit + 1}",
@@ -87,7 +91,7 @@ class Download:
             "continuedl": True,
             "updatetime": False,
             "external_downloader": {"default": "native"},
-            "concurrent_fragment_downloads": FRAGMENTS_AT_ONCE,
+            "concurrent_fragment_downloads": at_once,
             "fragment_retries": 5,
         }
 

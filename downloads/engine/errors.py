@@ -30,6 +30,8 @@ class Reason(StrEnum):
 
     INVALID_URL = "invalid_url"
     ADDRESS_FORBIDDEN = "address_forbidden"
+    SOURCE_ADDRESS = "source_address"
+    PROXY = "proxy"
 
     UNSUPPORTED_SITE = "unsupported_site"
     DRM = "drm"
@@ -79,6 +81,14 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.ADDRESS_FORBIDDEN: gettext_noop(
         "The download leads to an address that is not on the public internet; "
         "an administrator can allow that network in DOWNIE_ALLOWED_NETWORKS."
+    ),
+    Reason.SOURCE_ADDRESS: gettext_noop(
+        "The source address that is set for this site cannot be used: it is no address of this server, or the site has "
+        "none of its kind (IPv4 or IPv6); an administrator can change it in the admin, under site rules."
+    ),
+    Reason.PROXY: gettext_noop(
+        "The proxy that is set for this site cannot be used; an administrator can change it in the admin, under site "
+        "rules."
     ),
     Reason.UNSUPPORTED_SITE: gettext_noop("No video was found on this page, and its site is not supported."),
     Reason.DRM: gettext_noop("This video is protected by DRM and cannot be downloaded."),

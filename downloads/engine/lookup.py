@@ -1,10 +1,14 @@
 """What a site says about a link: one video, or a list of them. Shared by downloads and by `extract`."""
 
 import math
+import re
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
 from typing import Any
+
+from yt_dlp.networking.impersonate import ImpersonateTarget
 
 from downloads.engine import cures, messages
 from downloads.engine.classification import classify
@@ -19,6 +23,8 @@ FORMATS = 300
 LISTS = 50  # of an entry's place up to which a list in a list is looked into
 ITEMS_AT_ONCE = 100  # of 16 KiB at most each
 KEPT_LIMIT = 2 * 1024 * 1024  # bytes of a result that is kept for the download after it
+# What urllib3 and yt-dlp say where the site has no address of the source address's family
+OTHER_FAMILY = re.compile("Address family for hostname not supported|as source address")
 SKIPPED_PROTOCOLS = frozenset({"mhtml"})  # storyboards: pictures, no video
 
 Json = dict[str, Any]
@@ -64,6 +70,42 @@ def options(quality: Quality, post_processing: PostProcessing, tools: str, cache
         "retries": 5,
         "extractor_retries": 2,
     }
+
+
+def way_out(job: messages.Job | messages.LookUpJob) -> Json:
+    """The options for what an administrator has set for the link's site.
+
+    Raises:
+        Wrong: it cannot be kept to. Nothing goes out another way instead.
+    """
+    if job.source_address:
+        _check_source_address(job.source_address)
+    wanted = {
+        "ratelimit": job.rate_limit or None,
+        "impersonate": ImpersonateTarget.from_str(job.impersonate) if job.impersonate else None,
+    }
+    if not job.through_egress and not job.impersonate:
+        return wanted | {"source_address": job.source_address or None}
+    if not job.egress:
+        raise Wrong(Reason.PROXY, Phase.LOOKUP, "the egress proxy was not opened")
+    return wanted | {"proxy": job.egress}
+
+
+def _check_source_address(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+    except OSError as error:
+        raise Wrong(Reason.SOURCE_ADDRESS, Phase.LOOKUP, f"{address}: {error.strerror}") from None
+
+
+def failure_of(error: Exception, phase: Phase, job: messages.Job | messages.LookUpJob, guard: Guard) -> Failure:
+    """What happened, as far as the error, the guard and the job know it together."""
+    failure = classify(error, phase, guard.refused)
+    if job.source_address and failure.reason is Reason.NETWORK and OTHER_FAMILY.search(failure.detail):
+        return Failure(reason=Reason.SOURCE_ADDRESS, phase=phase, detail=failure.detail)
+    return failure
 
 
 def give_cookies(ydl: cures.CappedYoutubeDL, cookies: str, url: str) -> None:
@@ -143,14 +185,14 @@ class LookUp:
         job = self._job
         wanted = options(job.quality, job.post_processing, job.tools, job.cache) | {"playlist_items": f"1:{ENTRIES}"}
         try:
-            with cures.CappedYoutubeDL(wanted) as ydl:
+            with cures.CappedYoutubeDL(wanted | way_out(job)) as ydl:
                 give_cookies(ydl, job.cookies, job.url)
                 info = look_up(ydl, job.url)
                 kept = keep(ydl, info)
         except Wrong as wrong:
             self._say(messages.Failed(failure=wrong.failure))
         except Exception as error:  # noqa: BLE001  this is the engine's border: whatever yt-dlp raises gets its name here
-            self._say(messages.Failed(failure=classify(error, Phase.LOOKUP, self._guard.refused)))
+            self._say(messages.Failed(failure=failure_of(error, Phase.LOOKUP, job, self._guard)))
         else:
             if kept:
                 self._say(messages.Kept(info=kept))

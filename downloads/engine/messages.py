@@ -33,7 +33,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     `folder` is the task's own working folder; `cookies` is the text that the user gave, in the clear, in memory only;
     `looked_up` is what a look-up a short while ago said in `Kept`, or empty; `playlist_limit` is how many entries of a
     playlist are taken; `memory_limit` is in bytes for each process, 0 for none; `egress` is the address of the proxy
-    that what is no Python socket has to go through, with this job's own credentials in it.
+    that what is no Python socket has to go through, with this job's own credentials in it, and everything else too
+    where `through_egress` says so.
+
+    What an administrator has set for the site: `rate_limit` is in bytes a second for the whole job, 0 for none;
+    `source_address` an address of this machine, to which the proxy binds where all goes through it; `impersonate` a
+    browser as yt-dlp names it, such as `chrome`. That sends all through the proxy too, since curl is no Python socket.
     """
 
     task_id: str
@@ -50,10 +55,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     egress: str = ""
     playlist_limit: int = 500
     memory_limit: int = 0
+    through_egress: bool = False
+    rate_limit: int = 0
+    source_address: str = ""
+    impersonate: str = ""
 
 
 class LookUpJob(msgspec.Struct, frozen=True, kw_only=True, tag="look_up"):
-    """Everything that a child needs to know for a look-up. `folder` is one of its own, thrown away afterwards."""
+    """Everything that a child needs to know for a look-up. `folder` is one of its own, thrown away afterwards.
+
+    The rest is as in `Job`.
+    """
 
     url: str
     quality: Quality
@@ -66,6 +78,10 @@ class LookUpJob(msgspec.Struct, frozen=True, kw_only=True, tag="look_up"):
     choices: Choices = Choices()
     egress: str = ""
     memory_limit: int = 0
+    through_egress: bool = False
+    rate_limit: int = 0
+    source_address: str = ""
+    impersonate: str = ""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True, tag="found"):

@@ -1,8 +1,10 @@
 """What the database keeps."""
 
 from downloads.models.api_key import ApiKey, FeedTicket, Scope
+from downloads.models.cookie_jar import CookieJar
 from downloads.models.idempotency import AnsweredRequest, KeyReused
 from downloads.models.preset import Preset
+from downloads.models.site_rule import ProxyUnreadable, SiteRule, SiteSettings
 from downloads.models.task import (
     CLEAN_SLATE,
     GOES_ON,
@@ -30,6 +32,7 @@ __all__ = [
     "AnsweredRequest",
     "ApiKey",
     "Attempt",
+    "CookieJar",
     "Event",
     "Facts",
     "FeedTicket",
@@ -37,8 +40,11 @@ __all__ = [
     "LeaseLost",
     "MoveRefused",
     "Preset",
+    "ProxyUnreadable",
     "Result",
     "Scope",
+    "SiteRule",
+    "SiteSettings",
     "Task",
     "TaskQuerySet",
     "WebhookDelivery",
