@@ -18,9 +18,10 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from downloads import operations, subscriptions
-from downloads.models import ApiKey, Attempt, CookieJar, Event, SiteRule, Task, WebhookDelivery, WebhookEndpoint
+from downloads.models import ApiKey, Attempt, CookieJar, Event, Preset, SiteRule, Task, WebhookDelivery, WebhookEndpoint
 from downloads.refusals import Refused
 from downloads.site_admin import CookieJarAdmin, SiteRuleAdmin
+from downloads.wish_admin import TASK_FIELDSETS, PresetAdmin, TaskForm
 
 NAME_LENGTH = 60  # a link without a blank would push every other column out of sight
 
@@ -29,6 +30,7 @@ admin.site.index_title = _("Administration")
 admin.site.enable_nav_sidebar = False  # it says nothing that the first page does not
 admin.site.register(CookieJar, CookieJarAdmin)
 admin.site.register(SiteRule, SiteRuleAdmin)
+admin.site.register(Preset, PresetAdmin)
 
 
 class ErrorMixin:
@@ -68,7 +70,7 @@ class AttemptInline(ErrorMixin, admin.TabularInline):  # type: ignore[type-arg] 
 
 @admin.register(Task)
 class TaskAdmin(ErrorMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """Tasks, to look at, start, cancel and delete. A saved form would overwrite what a worker has written since."""
+    """Tasks, to add, see, start, cancel and delete. A saved form would overwrite what a worker has written since."""
 
     list_display = ("name", "status", "site", "progress", "size", "created_at")
     list_filter = ("status", "quality", "post_processing", "site")
@@ -81,7 +83,11 @@ class TaskAdmin(ErrorMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # not 
     inlines = (AttemptInline,)
     fieldsets = (
         (None, {"fields": ("id", "title", "url", "site", "uploader", "upload_date", "duration", "media_id")}),
-        (_("What was asked for"), {"fields": ("quality", "post_processing", "custom_filename")}),
+        (_("What was asked for"), {"fields": ("quality", "post_processing", "choices", "custom_filename")}),
+        (
+            _("Playlist"),
+            {"fields": ("is_playlist", "playlist", "playlist_index", "playlist_total", "playlist_skipped")},
+        ),
         (
             _("How far it is"),
             {"fields": ("status", "stop", "progress", "size", "speed", "eta", "worker", "failures", "available_at")},
@@ -121,11 +127,27 @@ class TaskAdmin(ErrorMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # not 
         sizes = [filesizeformat(size) for size in (task.downloaded_bytes, task.total_bytes) if size]
         return " / ".join(dict.fromkeys(sizes)) or "–"
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002  Django's interface
-        """Leave that to the page."""
-        return False
+    def get_form(self, request: HttpRequest, obj: Task | None = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: ANN401, FBT001, FBT002  Django's interface
+        """Ask for all that can be wished for, when there is no task yet."""
+        return super().get_form(request, obj, change, **kwargs) if obj else TaskForm
 
-    def has_change_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:  # noqa: ARG002
+    def get_fieldsets(self, request: HttpRequest, obj: Task | None = None) -> Any:  # noqa: ANN401
+        """Show what there is, or what can be wished for."""
+        return super().get_fieldsets(request, obj) if obj else TASK_FIELDSETS
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Task | None = None) -> Any:  # noqa: ANN401
+        """A new one has nothing to show yet."""
+        return super().get_readonly_fields(request, obj) if obj else ()
+
+    def get_inlines(self, request: HttpRequest, obj: Task | None) -> Any:  # noqa: ANN401
+        """A new one has had no attempts."""
+        return super().get_inlines(request, obj) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Task, form: Any, change: bool) -> None:  # noqa: ANN401, ARG002, FBT001
+        """Add it as everybody else does."""
+        obj.__dict__.update(operations.add(form.wish()).task.__dict__)
+
+    def has_change_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:  # noqa: ARG002  Django's interface
         """Nobody edits a row that a worker may be writing."""
         return False
 

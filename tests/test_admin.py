@@ -1,12 +1,13 @@
 """The admin: everything about tasks to see, nothing to break, and every act by the same door as elsewhere."""
 
+import html
 import re
 
 import pytest
 from django.contrib.auth.models import Permission
 
 from downloads import operations
-from downloads.models import Task
+from downloads.models import Preset, Task
 from downloads.operations import Wish
 from downloads.states import Status
 
@@ -76,8 +77,60 @@ def test_a_forged_save_changes_nothing(admin):
     assert (task.url, task.status) == ("https://example.com/", Status.PENDING)
 
 
-def test_tasks_are_not_added_here(admin):
-    assert admin.get(f"{LIST}add/").status_code == 403
+def test_a_task_is_added_with_all_that_can_be_wished_for(admin, django_capture_on_commit_callbacks):
+    wishes = {
+        "url": "example.com/video",
+        "quality": "720p",
+        "custom_filename": "film.mp4",
+        "cookies": "session=secret",
+        "languages": "en, zh-Hans",
+        "subtitles_place": "beside",
+        "max_megabytes": "1.5",
+        "section_from": "10",
+        "section_to": "20",
+        "metadata": "on",
+        "auto_start": "on",
+    }
+    with django_capture_on_commit_callbacks():
+        answer = admin.post(f"{LIST}add/", wishes)
+    assert answer.status_code == 302, answer.text
+    task = Task.objects.get()
+    assert (task.url, task.quality, task.status) == ("https://example.com/video", "720p", Status.QUEUED)
+    assert task.choices == {
+        "metadata": True,
+        "max_filesize": 1_572_864,
+        "subtitles": {"languages": ["en", "zh-Hans"], "place": "beside"},
+        "section": {"from": 10.0, "to": 20.0},
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("url", "ftp://example.com/", "Only web addresses that begin with http:// or https:// can be downloaded."),
+        ("custom_filename", "a/b", "A file name cannot have a slash or a backslash in it."),
+        ("cookies", "no cookie", "Part 1 of the cookies is not of the form name=value."),
+        ("languages", "--exec", "--exec is no language; give one such as en."),
+        ("section_to", "5", "A section ends after it begins."),
+        ("playlist_items", "1-", "Give numbers and ranges with commas between them, such as 1-10,15."),
+    ],
+)
+def test_a_wish_that_cannot_be_is_refused_at_its_field(admin, field, value, sentence):
+    wishes = {"url": "https://example.com/", "section_from": "10", field: value}
+    assert sentence in html.unescape(admin.post(f"{LIST}add/", wishes).text)
+    assert not Task.objects.exists()
+
+
+def test_a_preset_is_made_and_changed_field_by_field(admin):
+    preset = {"name": "phone", "quality": "480p", "post_processing": "mp4", "languages": "en", "is_default": "on"}
+    admin.post("/admin/downloads/preset/add/", preset)
+    stored = Preset.objects.get()
+    assert (stored.is_default, stored.choices) == (True, {"subtitles": {"languages": ["en"]}})
+    page = admin.get(f"/admin/downloads/preset/{stored.pk}/change/").text
+    assert 'name="languages" value="en"' in page
+    admin.post(f"/admin/downloads/preset/{stored.pk}/change/", preset | {"languages": "", "thumbnail": "embed"})
+    stored.refresh_from_db()
+    assert stored.choices == {"thumbnail": "embed"}
 
 
 def test_cookies_are_never_shown(admin):
