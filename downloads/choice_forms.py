@@ -14,6 +14,7 @@ from downloads.engine.choices import (
     MAX_LANGUAGES,
     MAX_SECONDS,
     AudioFormat,
+    Choices,
     Container,
     Place,
     Sponsors,
@@ -22,6 +23,7 @@ from downloads.engine.choices import (
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.forms import POST_PROCESSING, QUALITIES
 
+USUAL: Final = Choices()
 MEGABYTE: Final = 1024 * 1024
 AUDIO_FORMATS: Final = (
     (AudioFormat.SOURCE, _("As it is")),
@@ -115,9 +117,9 @@ class ChoicesForm(forms.Form):
         return cleaned
 
     def choices(self) -> dict[str, Any]:
-        """What was filled in."""
+        """What was filled in; what is as usual was not, so that a preset may say it."""
         said = self.cleaned_data
-        choices = {name: said[name] for name in PLAIN if said.get(name)}
+        choices = {name: said[name] for name in PLAIN if said.get(name) and said[name] != getattr(USUAL, name)}
         if said.get("max_megabytes"):
             choices["max_filesize"] = int(said["max_megabytes"] * MEGABYTE)
         if said.get("languages"):

@@ -104,6 +104,15 @@ def test_a_task_is_added_with_all_that_can_be_wished_for(admin, django_capture_o
     }
 
 
+def test_what_is_left_as_it_is_is_as_the_preset_says(admin, django_capture_on_commit_callbacks):
+    Preset.objects.create(name="phone", quality="480p", choices={"container": "mkv", "thumbnail": "embed"})
+    wishes = {"url": "https://example.com/", "preset": "phone", "container": "source", "thumbnail": "beside"}
+    with django_capture_on_commit_callbacks():
+        admin.post(f"{LIST}add/", wishes)
+    task = Task.objects.get()
+    assert (task.quality, task.choices) == ("480p", {"container": "mkv", "thumbnail": "beside"})
+
+
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
