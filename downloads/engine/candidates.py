@@ -21,6 +21,7 @@ FRAME_LIMIT: Final = 20
 
 _URL_LIMIT: Final = 4096  # characters
 _HIT_LIMIT: Final = 1000  # of words that look like media
+_ADDRESS_LIMIT: Final = 2000  # of addresses that are completed, the same one each time it stands there
 _NESTED_LIMIT: Final = 200  # of texts in another encoding that are decoded
 _NESTED_SIZE: Final = 65_535  # characters of one of them
 _NESTED_DEPTH: Final = 3  # a script in an attribute holds base64 of an encoded address
@@ -159,12 +160,12 @@ _BASE64: Final = re.compile(
 
 _SUFFIX: Final = re.compile(rf"\.(?:{'|'.join(_KINDS)})(?![a-z0-9_])", re.IGNORECASE)
 _INSIDE: Final = re.compile(rf"[^\s\"'`<>\\|^\[\]\u3000-\u303f\uff00-\uff0f\uff1a-\uff20]{{0,{_URL_LIMIT}}}")
-_OPENING: Final = frozenset("\"'`\\]")
+_BEFORE_VALUE: Final = frozenset("\"'`\\]=")
 _ABSOLUTE: Final = re.compile(r"https?://(?=[^/])", re.IGNORECASE)
-_RELATIVE: Final = re.compile(r"[^*${}(),;?#]{1,1000}(?:\?[^{}]{0,4000})?")
+_RELATIVE: Final = re.compile(r"[^*${}(),;?#]{1,1000}(?:\?[^{}#]{0,3000})?(?:#[^{}]{0,100})?")
 _AFTER_ADDRESS: Final = ".,;:!)}#$&"
 
-_KEY: Final = re.compile(r"([\w$-]{1,60})[\"']?\s{0,10}[:=(,]\s{0,10}[\"'`\[(]{0,2}\Z")
+_KEY: Final = re.compile(r"([\w$.-]{1,60})[\"']?\s{0,10}[:=(]\s{0,10}[\"'`\[(]{0,2}\Z")
 _BRACKET: Final = re.compile(r"[{}\[\]]")
 
 _TAG: Final = re.compile(r"<(video|audio|source|iframe|frame|embed|meta|base|a)\s([^<>]{0,8000})>", re.IGNORECASE)
@@ -198,6 +199,7 @@ class _Reader:
         self._base = url
         self._hits = 0
         self._nested = 0
+        self._completed = 0
 
     def read(self, text: str) -> None:
         rest = _TAG.sub(self._take_tag, text)
@@ -213,7 +215,9 @@ class _Reader:
         attributes = {each[1].lower(): each[2] or each[3] or each[4] or "" for each in _ATTRIBUTE.finditer(tag[2])}
         source = attributes.get("src") or attributes.get("data-src") or ""
         if name == "a":
-            self._add(attributes.get("href", ""), _IN_LINK)
+            link = attributes.get("href", "")
+            if kind_of(link) is not None:
+                self._add(link, _IN_LINK)
             return " "
         if name == "base":
             self._base = self._absolute(attributes.get("href", "")) or self._base
@@ -255,33 +259,35 @@ class _Reader:
             if self._hits > _HIT_LIMIT:
                 return
             if hit.start() >= end:
-                start, end = _bounds(text, end, hit.start())
-                self._read_word(text, start, end, outer)
+                word = _word_around(text, end, hit.start())
+                end = word.end
+                self._read_word(word, outer)
         if depth < _NESTED_DEPTH:
             self._read_nested(text, outer, depth)
 
-    def _read_word(self, text: str, start: int, end: int, outer: _Place) -> None:
-        word = text[start:end]
-        is_value = text[start - 1 : start] in _OPENING or text[start - 1 : start] == "="
-        addresses = _absolute_in(word)
-        if not addresses and is_value and _RELATIVE.fullmatch(word):
-            addresses = [word]
+    def _read_word(self, word: "_Word", outer: _Place) -> None:
+        content = word.text[word.start : word.end]
+        addresses = _absolute_in(content)
+        if not addresses and word.is_value and _RELATIVE.fullmatch(content):
+            addresses = [content]
         for address in addresses:
             media = [address] if kind_of(address) is not None else _in_query(address)
             for each in media:
-                self._add(each, _place(text, start, outer, is_value=is_value))
+                self._add(each, word.place(outer))
 
     def _read_nested(self, text: str, outer: _Place, depth: int) -> None:
         """Read what is written in another encoding as if it stood there in the clear."""
         for pattern, decode in ((_ENCODED, _percent_decoded), (_BASE64, _base64_decoded)):
+            end = 0
             for found in pattern.finditer(text):
                 self._nested += 1
                 if self._nested > _NESTED_LIMIT:
                     return
+                word = _Word(text, end, *found.span())
+                end = word.end
                 decoded = decode(found[0])
                 if decoded:
-                    place = _place(text, found.start(), outer, is_value=True)
-                    self._read_words(f'"{_plain(decoded)}"', place, depth + 1)
+                    self._read_words(f'"{_plain(decoded)}"', word.place(outer), depth + 1)
 
     # What is found
 
@@ -309,7 +315,8 @@ class _Reader:
     def _absolute(self, address: str) -> str:
         """Give the address with its host, or nothing for what is not on the web (`blob:`, `data:`, `file:`)."""
         address = address.strip()
-        if not address or len(address) > _URL_LIMIT:
+        self._completed += 1
+        if not address or len(address) > _URL_LIMIT or self._completed > _ADDRESS_LIMIT:
             return ""
         try:
             url = urldefrag(urljoin(self._base, address)).url
@@ -320,11 +327,33 @@ class _Reader:
         return url if is_web else ""
 
 
-def _bounds(text: str, floor: int, hit: int) -> tuple[int, int]:
-    """Give where the word around a hit begins and ends, not before the floor."""
+class _Word(NamedTuple):
+    """A stretch of a text without quotes or blanks in it; `floor` is where the one before it ends."""
+
+    text: str
+    floor: int
+    start: int
+    end: int
+
+    @property
+    def is_value(self) -> bool:
+        """Whether it stands in a script, in data or in an attribute, and not in the text that people read."""
+        return self.text[self.start - 1 : self.start] in _BEFORE_VALUE
+
+    def place(self, outer: _Place) -> _Place:
+        """Judge it by the names of its value and of what contains it, and by what is written before it."""
+        names = list(_names_before(self.text, self.start))
+        before = max(self.floor, self.start - _PLAYER_REACH)
+        near = outer.near_player or any(map(_PLAYER.search, names)) or _PLAYER.search(self.text, before, self.start)
+        if any(_words_of_key(name) & _ASIDE_KEYS for name in names):
+            return _Place(Standing.ASIDE, bool(near))
+        return _Place(max(outer.standing, Standing.PLAYED if self.is_value else Standing.LINKED), bool(near))
+
+
+def _word_around(text: str, floor: int, hit: int) -> _Word:
     before = _INSIDE.match(text[max(floor, hit - _URL_LIMIT) : hit][::-1])
     after = _INSIDE.match(text, hit)
-    return hit - (before.end() if before else 0), after.end() if after else hit
+    return _Word(text, floor, hit - (before.end() if before else 0), after.end() if after else hit)
 
 
 def _absolute_in(word: str) -> list[str]:
@@ -351,14 +380,6 @@ def _in_query(address: str) -> list[str]:
         return []
 
 
-def _place(text: str, start: int, outer: _Place, *, is_value: bool) -> _Place:
-    """Judge what stands at this position by the names of its value and of what contains it."""
-    near = outer.near_player or bool(_PLAYER.search(text, max(0, start - _PLAYER_REACH), start))
-    if any(_words_of_key(name) & _ASIDE_KEYS for name in _names_before(text, start)):
-        return _Place(Standing.ASIDE, near)
-    return _Place(max(outer.standing, Standing.PLAYED if is_value else Standing.LINKED), near)
-
-
 def _names_before(text: str, start: int) -> Iterator[str]:
     """Yield the name of a value and those of the objects and lists around it: `url`, `items`, `related`."""
     yield _name_at(text, start)
@@ -368,9 +389,11 @@ def _names_before(text: str, start: int) -> Iterator[str]:
             depth += 1
         elif depth:
             depth -= 1
-        elif found < _CONTAINER_DEPTH:
-            found += 1
+        else:
             yield _name_at(text, bracket.start())
+            found += 1
+            if found == _CONTAINER_DEPTH:
+                return
 
 
 def _name_at(text: str, end: int) -> str:
@@ -407,9 +430,11 @@ def _unescaped(escape: re.Match[str]) -> str:
 
 
 def _percent_decoded(text: str) -> str:
-    """Decode up to three times, as an address inside of an encoded address is encoded twice."""
+    """Decode until an address stands there, as it may be encoded twice, and no further: its query is encoded too."""
     for _ in range(3):
         text = unquote(text)
+        if _ABSOLUTE.match(text):
+            break
     return text
 
 
