@@ -306,7 +306,7 @@ class GenericIE(BuiltInGenericIE):
             "description": self._og_search_description(page, default=None) or linked.get("description"),
             "thumbnail": self._og_search_thumbnail(page, default=None) or thumbnails[0].get("url"),
             "uploader": linked.get("uploader") or self._html_search_meta("author", page, default=None),
-            "duration": best.duration or linked.get("duration"),
+            "duration": best.duration or _exact(linked.get("duration")),
             "timestamp": linked.get("timestamp"),
             "live_status": "is_live" if best.is_live else None,
             "http_headers": {"Referer": best.candidate.page},
@@ -319,6 +319,11 @@ class GenericIE(BuiltInGenericIE):
             return dict(super()._search_json_ld(html, video_id, *args, **kwargs))
         except (AssertionError, AttributeError, LookupError, TypeError, ValueError):
             return {}
+
+
+def _exact(duration: float | None) -> float | None:
+    """Drop whole minutes: a page that has rounded says nothing against which a file could be proven to be whole."""
+    return duration if duration and duration % 60 else None
 
 
 def _is_good(best: Stream | None) -> bool:

@@ -102,12 +102,12 @@ class Origin:
         return f"{self.base}{path}?{urlencode(query)}" if query else f"{self.base}{path}"
 
     def serve(self, path: str, body: str | bytes, **query) -> str:
-        """Answer this path with this body, under the type of its suffix; the URL, with the query in it.
+        """Answer this path with this body, under the type of its suffix (without one, of a page); give its URL.
 
         Nothing in the body is replaced, and the query's parameters are not passed on to the links in it.
         """
         data = body.encode() if isinstance(body, str) else body
-        self._served[path] = Content.of(data, Path(path).suffix, document=True)
+        self._served[path] = Content.of(data, Path(path).suffix or ".html", document=True)
         return self.url(path, **query)
 
     def served(self, path: str) -> Content | None:
