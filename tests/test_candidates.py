@@ -271,6 +271,10 @@ def test_candidates_and_frames_are_counted():
     assert (len(reading.candidates), len(reading.frames)) == (CANDIDATE_LIMIT, FRAME_LIMIT)
 
 
+def test_however_many_links_there_are_the_player_is_read():
+    assert found('<a href="/page"></a>' * 5000 + '<video src="/v.mp4">') == ["https://www.site.test/v.mp4"]
+
+
 ODD = (
     *(
         "<video src=",

@@ -312,7 +312,14 @@ def test_what_does_not_answer_as_media_is_passed_over(look_up, origin, page):
     origin.serve("/t/odd.mpd", "<MPD><Period><AdaptationSet><Representation/></AdaptationSet></Period></MPD>")
     origin.serve("/t/empty.m3u8", "")
     page("Log in first", "/t/no.mp4")
-    bad = ["/t/gone.m3u8", "/t/empty.m3u8", "/shape/link.html?a=.m3u8", "/t/broken.mpd", "/t/odd.mpd", "/t/no.mp4"]
+    bad = [
+        "/t/gone.m3u8",
+        "/t/empty.m3u8",
+        "/t/broken.mpd",
+        "/t/odd.mpd",
+        "/t/no.mp4",
+        "/direct/small.mp4?type=image/gif",
+    ]
 
     described = look_up(page(script(*bad, "/direct/video.mp4")))
 

@@ -90,6 +90,7 @@ class Download:
 
     def _look_up(self, ydl: cures.CappedYoutubeDL) -> dict[str, Any]:
         info = look_up(ydl, self._job.url)
+        self._guard.refused.clear()  # what the look-up has got over does not explain what fails later
         if info.get("_type") == "playlist":
             raise Wrong(Reason.PLAYLIST, Phase.LOOKUP)
         if info.get("live_status") == "is_upcoming":
