@@ -96,6 +96,8 @@ def test_the_base_of_a_page_is_what_its_addresses_are_relative_to():
         'x = "file:///etc/v.mp4"; y = "data:video/v.mp4"; z = "mp4:folder/v.mp4"',
         '<video src="https://user:password@cdn.test/v.mp4">',
         '<video src="http://[/v.mp4">',
+        '<video src="http://a.test:99999/v.mp4">',
+        '<video src="/&#xD800;.mp4">',
         'name + ".mp4"',
         'glob("*.mp4"); `${base}${name}.mp4`',
         "<p>Choose an .mp4 or a video.mp4 of yours</p>",

@@ -532,6 +532,18 @@ def test_a_video_that_its_site_does_not_hand_out_is_no_unsupported_site(failure,
 
 
 @pytest.mark.parametrize(
+    "other", ['<a href="/direct/video.mp4">Trailer</a>', '<video src="/direct/small.mp4"></video>']
+)
+def test_neither_a_link_nor_a_preview_stands_in_for_what_the_site_refuses(failure, page, other):
+    assert failure(page(other + script("/hls/plain/index.m3u8?need_cookie=1"))).reason is Reason.ACCESS_DENIED
+
+
+def test_a_server_that_is_gone_does_not_hide_the_rest(look_up, origin, page):
+    described = look_up(page('<a href="/direct/video.mp4">Load</a>' + script("http://127.0.0.1:1/v.m3u8")))
+    assert addresses_of(described, origin) == ["/direct/video.mp4"]
+
+
+@pytest.mark.parametrize(
     "body", ["Nothing", '<a href="/direct/video.mp4?status=503">x</a>', "<video src='blob:x'></video>"]
 )
 def test_a_page_without_a_video_is_an_unsupported_site(failure, page, body):

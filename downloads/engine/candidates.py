@@ -320,11 +320,12 @@ class _Reader:
             return ""
         try:
             url = urldefrag(urljoin(self._base, address)).url
+            url.encode()  # half of a surrogate pair cannot be sent
             parts = urlsplit(url)
-            is_web = parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc
+            is_web = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
         except ValueError:
             return ""
-        return url if is_web else ""
+        return url if is_web and "@" not in parts.netloc else ""
 
 
 class _Word(NamedTuple):
@@ -408,10 +409,12 @@ def _words_of_key(name: str) -> frozenset[str]:
 
 def _words_of_url(url: str) -> frozenset[str]:
     """Split host and path into words without their numbers; "ad" counts in the host and in the file's name alone."""
-    parts = urlsplit(url.lower())
-    folders, _, name = parts.path.rpartition("/")
+    parts = urlsplit(url)
+    folders, _, name = parts.path.lower().rpartition("/")
     words = {word.rstrip("0123456789") for word in _NAME_WORD.findall(folders)} - {"ad"}
-    return frozenset(words | {word.rstrip("0123456789") for word in _NAME_WORD.findall(f"{parts.netloc} {name}")})
+    return frozenset(
+        words | {word.rstrip("0123456789") for word in _NAME_WORD.findall(f"{parts.netloc.lower()} {name}")}
+    )
 
 
 def _plain(text: str) -> str:

@@ -5,13 +5,16 @@ knows never comes here. What the generic one takes for a list, or hands on to an
 scanner has its say where that finds nothing, or one video that it has read off the page as the scanner does.
 
 Candidates come from `candidates`, the rules that choose among them are those of `streams`. Frames are followed where
-the page itself has nothing better than a link, a preview or something short. Every request is one of yt-dlp's own, so
-that the cookies, their sites and the address policy hold; the Referer is the document in which a candidate stands.
+the page itself has nothing better than a link, a preview or something short. Nothing of that kind stands in for a video
+that the site has refused either: the user is to learn that it wants cookies.
+
+Every request is one of yt-dlp's own, so that the cookies, their sites and the address policy hold. The Referer is the
+document in which a candidate stands.
 """
 
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from http import HTTPStatus
 from itertools import islice
@@ -30,20 +33,11 @@ from yt_dlp.utils import (
     int_or_none,
     mimetype2ext,
     parse_duration,
-    parse_m3u8_attributes,
     unsmuggle_url,
     urlhandle_detect_ext,
 )
 
-from downloads.engine.candidates import (
-    KINDS_OF_TYPE,
-    PAGE_LIMIT,
-    Candidate,
-    Kind,
-    Reading,
-    Standing,
-    read_page,
-)
+from downloads.engine.candidates import KINDS_OF_TYPE, PAGE_LIMIT, Candidate, Kind, Reading, Standing, read_page
 from downloads.engine.filenames import clean_text
 from downloads.engine.lengths import mp4_head, playlist_duration
 from downloads.engine.protection import DISGUISED_KEY, KEY_LENGTH, KEY_WITHHELD, is_page, is_protected
@@ -57,10 +51,14 @@ HEAD: Final = 4096  # bytes of a file that are looked at
 
 DRM: Final = "This video is DRM protected"  # as yt-dlp says it
 NOT_THERE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN})
+# What yt-dlp raises on the way to what a stranger has written there, and on its way through it
+UNREADABLE: Final = (ExtractorError, RequestError, LookupError, TypeError, ValueError, ArithmeticError)
 LOCAL: Final = ("blob:", "data:", "file:", "mediastream:")
 NO_MEDIA: Final = re.compile(r"text/|image/|font/|application/(?:json|javascript|xml|xhtml|pdf|zip)")
 
-_KEY_TAG: Final = re.compile(r"^#EXT-X-KEY:(.*METHOD=AES-128.*)$", re.MULTILINE)
+_KEY_TAG: Final = re.compile(r"^#EXT-X-KEY:(.{0,8000})", re.MULTILINE)
+_KEY_ADDRESS: Final = re.compile(r'URI="([^"]+)"')
 _HEADING: Final = re.compile(r"<h1\b[^>]{0,500}>(.{1,1000}?)</h1>", re.DOTALL | re.IGNORECASE)
 _AROUND_SITE: Final = " -|_–—·:»"
 
@@ -113,10 +111,11 @@ class GenericIE(BuiltInGenericIE):
             best = self._best(candidates, answers)
             if embed and not _is_good(best):
                 return [embed]
-        if best is None and found is None:
-            _raise_refusal(answers)
         if best is None:
+            _raise_first(answers, _is_failure if found is None else _is_refusal)
             return [found] if found else []
+        if not _is_good(best):
+            _raise_first(answers, _is_refusal)
         if best.protection:
             raise ExtractorError(best.protection, expected=True)
         if found is None or best.candidate.url not in _addresses_of(found):
@@ -138,8 +137,7 @@ class GenericIE(BuiltInGenericIE):
         if candidate.url not in answers:
             try:
                 answers[candidate.url] = self._ask(candidate)
-            # A manifest may be anything: what yt-dlp's parsers stumble over is not the page's video.
-            except (ExtractorError, RequestError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+            except UNREADABLE as error:
                 # That a mere link leads to nothing says nothing about the page.
                 answers[candidate.url] = error if candidate.standing is Standing.PLAYED else NotMedia()
         return answers[candidate.url]
@@ -164,15 +162,14 @@ class GenericIE(BuiltInGenericIE):
             segments, segments_url = self._playlist((pictures or formats)[0]["url"], headers)
         elif candidate.height:
             formats[0]["height"] = candidate.height
+        has_drm = is_protected(playlist) or is_protected(segments)
         return Stream(
             candidate,
             formats,
             subtitles,
             duration=playlist_duration(segments),
             is_live="#EXT-X-ENDLIST" not in segments,
-            protection=DRM
-            if is_protected(f"{playlist}\n{segments}")
-            else self._disguise(segments, segments_url, headers),
+            protection=DRM if has_drm else self._disguise(segments, segments_url, headers),
             variants=variants,
         )
 
@@ -186,8 +183,8 @@ class GenericIE(BuiltInGenericIE):
 
     def _disguise(self, segments: str, url: str, headers: Json) -> str:
         """Fetch the first key of AES-128, as the download will: a site that refuses it refuses its video."""
-        tag = _KEY_TAG.search(segments)
-        address = urljoin(url, parse_m3u8_attributes(tag[1]).get("URI", "")) if tag else ""
+        keys = (_KEY_ADDRESS.search(tag[1]) for tag in _KEY_TAG.finditer(segments) if "METHOD=AES-128" in tag[1])
+        address = next((urljoin(url, key[1]) for key in keys if key), "")
         if not address.startswith(("http://", "https://")):
             return ""
         with closing(self._request_webpage(address, None, note=False, headers=headers)) as handle:
@@ -275,9 +272,8 @@ class GenericIE(BuiltInGenericIE):
                     return Reading([Candidate(handle.url, kind, Standing.PLAYED, near_player=True, page=referer)], [])
                 text = self._webpage_read_content(handle, frame, None) if "html" in mime else ""
                 return read_page(text, urldefrag(handle.url).url)
-        except ExtractorError as error:
-            if isinstance(error.cause, HTTPError):
-                answers[frame] = error
+        except UNREADABLE as error:
+            answers[frame] = error if _is_refusal(error) else NotMedia()
             return Reading([], [])
 
     # What is said of it
@@ -335,22 +331,27 @@ def _streams(answers: Answers) -> list[Stream]:
     return [answer for answer in answers.values() if isinstance(answer, Stream)]
 
 
-def _raise_refusal(answers: Answers) -> None:
-    """Say that a site does not hand out its video, where one has been refused and none was found.
-
-    Raises:
-        ExtractorError, RequestError: the first answer that is not simply no video.
-    """
+def _raise_first(answers: Answers, is_worth_saying: Callable[[Exception], bool]) -> None:
+    """Raise the first answer that says more about the video than "none was found"."""
     for answer in answers.values():
-        if isinstance(answer, Exception) and _is_refusal(answer):
+        if isinstance(answer, Exception) and is_worth_saying(answer):
             raise answer
 
 
-def _is_refusal(answer: Exception) -> bool:
+def _is_failure(answer: Exception) -> bool:
+    """Tell whether there may be a video at another time, or for somebody else."""
     cause = getattr(answer, "cause", None) or answer
     if isinstance(cause, HTTPError):
         return cause.status not in NOT_THERE
-    return isinstance(cause, RequestError) or (isinstance(answer, ExtractorError) and KEY_WITHHELD in str(answer))
+    return isinstance(cause, RequestError) or _is_refusal(answer)
+
+
+def _is_refusal(answer: Exception) -> bool:
+    """Tell whether there may be a video for somebody else: by the status, or by what stands there instead."""
+    cause = getattr(answer, "cause", None)
+    if cause is not None:
+        return isinstance(cause, HTTPError) and cause.status in REFUSED
+    return isinstance(answer, ExtractorError) and answer.expected and not isinstance(answer, NotMedia)
 
 
 def _has_drm(formats: Sequence[Json]) -> bool:
@@ -397,7 +398,7 @@ def _size(handle: Response) -> int | None:
     return size
 
 
-def _without_site(title: str, site: str | None) -> str:
+def _without_site(title: str | None, site: str | None) -> str:
     """Make a title of a page one line without the name of its site: "A film" of "A film - Example"."""
     cleaned = clean_text(title or "", 500)
     return (cleaned.removesuffix(site).rstrip(_AROUND_SITE) if site else cleaned) or cleaned

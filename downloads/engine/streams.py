@@ -50,7 +50,7 @@ class Stream:
         if self.is_live:
             return math.inf
         if self.duration is None and self.size:
-            return self.size / USUAL_RATES.get(self.candidate.kind, USUAL_RATES[Kind.VIDEO])
+            return self.size / USUAL_RATES[self.candidate.kind]
         return self.duration
 
     @property
