@@ -148,7 +148,7 @@ def say_nothing(*_: object) -> None:
 
 
 def has_drm(playlist: str) -> bool:
-    """Cure 8: yt-dlp knows two of the DRM systems, and takes SAMPLE-AES for something that ffmpeg should fetch."""
+    """Cure 8: yt-dlp does not know the mark of Widevine, and takes SAMPLE-AES for what ffmpeg is to fetch."""
     return is_protected(playlist)
 
 

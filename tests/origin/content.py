@@ -26,7 +26,7 @@ TYPES = {
     ".html": "text/html; charset=utf-8",
     ".rss": "application/rss+xml; charset=utf-8",
 }
-SHAPES = Path(__file__).parent / "shapes"  # one page for each form in which sites write where their video is
+SHAPES = Path(__file__).resolve().parent / "shapes"  # one page for each form in which sites write where their video is
 BLOCK = random.Random(0).randbytes(1_048_573)  # a prime length, so that no shift by a round number goes unnoticed
 
 # $query is carried on inside an attribute, $raw_query inside a script; `_filled` knows the other names.
