@@ -10,9 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from yt_dlp import YoutubeDL
+from yt_dlp.downloader import fragment
 from yt_dlp.downloader.common import FileDownloader
 from yt_dlp.downloader.external import FFmpegFD
 from yt_dlp.downloader.fragment import FragmentFD
+from yt_dlp.downloader.hls import HlsFD
 from yt_dlp.networking.common import Request
 from yt_dlp.networking.exceptions import TransportError
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor, FFmpegPostProcessorError
@@ -20,7 +22,7 @@ from yt_dlp.utils import DownloadError
 from yt_dlp.utils.networking import HTTPHeaderDict
 
 from downloads.engine import cures
-from downloads.engine.ffmpeg import INPUT_WHITE_LISTS, prepare_toolbox
+from downloads.engine.ffmpeg import INPUT_WHITE_LISTS, prepare_toolbox, probe
 
 PATCHED = {
     (FragmentFD, "_write_ytdl_file"),
@@ -31,6 +33,8 @@ PATCHED = {
     (FFmpegPostProcessor, "get_audio_codec"),
     (FFmpegFD, "_call_downloader"),
     (FileDownloader, "report_progress"),
+    (HlsFD, "_has_drm"),
+    (fragment, "aes_cbc_decrypt_bytes"),
 }
 
 # What we replace, and what around it we rely on, as it reads in the version that the cures were made for
@@ -48,6 +52,10 @@ SOURCES = {
     FFmpegFD._call_downloader: "fe86915738144594",
     FileDownloader.report_progress: "078d6706988df80b",
     YoutubeDL.urlopen: "77e1061f0952140d",
+    HlsFD._has_drm: "968309c98779dc58",
+    HlsFD.can_download: "0e48c1e2bf9a5d22",
+    FragmentFD.decrypter: "b9f72c7915cb5c82",
+    fragment.aes_cbc_decrypt_bytes: "b40989d63b36dc21",
 }
 
 
@@ -407,3 +415,49 @@ def test_a_page_that_is_small_until_it_is_unpacked_is_refused(downloader):
             response.read()
 
         server.shutdown()
+
+
+# Cures 8 and 9: what is protected
+
+
+@pytest.fixture
+def stream(origin, media):
+    """Serve the encrypted stream with something replaced in its playlist, and with a key of the test's own."""
+
+    def stream(old="", new="", key=bytes(range(16))):
+        origin.serve("/t/key.bin", key)
+        playlist = (media / "hls/aes/index.m3u8").read_text().replace(old, new)
+        return origin.serve("/t/own.m3u8", playlist.replace("seg0", "/hls/aes/seg0").replace("key.bin", "/t/key.bin"))
+
+    return stream
+
+
+def test_a_stream_whose_samples_are_encrypted_is_refused_as_protected(cured, downloader, stream, origin):
+    with pytest.raises(DownloadError, match="DRM"):
+        downloader().download([stream("AES-128", "SAMPLE-AES")])
+
+    assert origin.requests_for("/hls/aes/seg") == []
+
+
+@pytest.mark.usefixtures("cured")
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        (b"a key of 20 bytes...", "disguises the key"),
+        (b"", "disguises the key"),
+        (bytes(range(1, 17)), "disguises the key"),
+        (b"  <html>Log in</html>", "log in there"),
+    ],
+)
+def test_a_key_that_does_not_fit_is_said_to_be_one(downloader, stream, tmp_path, key, sentence):
+    with pytest.raises(DownloadError, match=sentence):
+        downloader(concurrent_fragment_downloads=4).download([stream(key=key)])
+
+    assert not (tmp_path / "media.mp4").exists()
+
+
+@pytest.mark.usefixtures("cured")
+def test_a_key_that_fits_decrypts(downloader, stream, tmp_path, tools):
+    downloader().download([stream()])
+
+    assert probe(tools, tmp_path / "media.mp4", timeout=30).duration == pytest.approx(12, abs=0.2)

@@ -200,6 +200,13 @@ def test_a_redirect_to_a_private_address_is_refused_without_a_connection(start, 
         assert listener.connections == 0
 
 
+def test_a_refusal_that_the_look_up_has_got_over_does_not_explain_what_fails_later(start, origin):
+    good = origin.url("/direct/video.mp4", cut=5000, norange=1)
+    page = f'<html><script>play("http://10.0.0.1/v.m3u8"); play("{good}")</script></html>'
+
+    assert the_failure(start(origin.serve("/t/page.html", page))).reason != Reason.ADDRESS_FORBIDDEN
+
+
 class Braggart(BaseHTTPRequestHandler):
     """Announces a file that no disk can hold."""
 

@@ -15,7 +15,7 @@ LIBRARY_NAMES = [
     ("$(id)`id`", "$(id)`id`"),
     ("two\nlines\r\x0b", "two lines"),
     ("evil\u202egpj.exe", "evilgpj.exe"),
-    ("CON", "CON (1)"),
+    ("CON", "CON ["),
     (".desktop", "desktop"),
     ("<script>alert(1)</script>", "＜script＞alert(1)＜⧸script＞"),
 ]

@@ -158,6 +158,11 @@ def cookie_policy() -> DefaultCookiePolicy:
     return DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain)
 
 
+def is_same_site(url: str, other: str) -> bool:
+    """Tell whether two URLs are of one site: cookies for the second would go to the first."""
+    return _Site(other).owns(urlsplit(url).hostname or "")
+
+
 def _cookies(text: str, site: _Site) -> Iterator[Cookie]:
     if text.startswith(("[", "{")):
         return _from_json(text, site)

@@ -15,9 +15,11 @@ from typing import Any, NoReturn
 import curl_cffi
 from curl_cffi import CurlOpt
 from yt_dlp import YoutubeDL
+from yt_dlp.downloader import fragment
 from yt_dlp.downloader.common import FileDownloader
 from yt_dlp.downloader.external import FFmpegFD
 from yt_dlp.downloader.fragment import FragmentFD
+from yt_dlp.downloader.hls import HlsFD
 from yt_dlp.networking.common import Request, RequestDirector, Response
 from yt_dlp.networking.exceptions import TransportError
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
@@ -25,6 +27,7 @@ from yt_dlp.utils import DownloadError
 from yt_dlp.utils.networking import HTTPHeaderDict
 
 from downloads.engine.ffmpeg import INPUT_WHITE_LISTS
+from downloads.engine.protection import DISGUISED_KEY, KEY_LENGTH, KEY_WITHHELD, is_page, is_protected, is_readable
 from downloads.engine.throttle import Throttle
 
 PAGE_LIMIT = 16 * 1024 * 1024  # bytes; pages and manifests, decompressed
@@ -32,6 +35,7 @@ PAGE_LIMIT = 16 * 1024 * 1024  # bytes; pages and manifests, decompressed
 _prepare_download = FragmentFD._prepare_frag_download  # noqa: SLF001
 _configuration_args = FFmpegPostProcessor._configuration_args  # noqa: SLF001
 _get_metadata_object = FFmpegPostProcessor.get_metadata_object
+_decrypt = fragment.aes_cbc_decrypt_bytes
 
 
 def apply() -> None:
@@ -44,6 +48,8 @@ def apply() -> None:
     FFmpegPostProcessor.get_audio_codec = audio_codec
     FFmpegFD._call_downloader = refuse_network  # noqa: SLF001
     FileDownloader.report_progress = say_nothing
+    HlsFD._has_drm = staticmethod(has_drm)  # noqa: SLF001
+    fragment.aes_cbc_decrypt_bytes = decrypt_segment
 
 
 def write_state(self: FragmentFD, context: dict[str, Any]) -> None:
@@ -144,6 +150,27 @@ def say_nothing(*_: object) -> None:
     """Cure 6: half of the time of a fragment goes into a line of progress that nobody sees."""
 
 
+def has_drm(playlist: str) -> bool:
+    """Cure 8: yt-dlp does not know the mark of Widevine, and takes SAMPLE-AES for what ffmpeg is to fetch."""
+    return is_protected(playlist)
+
+
+def decrypt_segment(data: bytes, key: bytes, iv: bytes) -> bytes:
+    """Cure 9: a key that does not fit is said to be one, instead of "unknown error" or a file of noise.
+
+    Raises:
+        DownloadError: the key is no AES-128 key, or not the one of this segment.
+    """
+    if is_page(key):
+        raise DownloadError(KEY_WITHHELD)
+    if len(key) != KEY_LENGTH:
+        raise DownloadError(DISGUISED_KEY)
+    decrypted: bytes = _decrypt(data, key, iv)
+    if not is_readable(decrypted):
+        raise DownloadError(DISGUISED_KEY)
+    return decrypted
+
+
 class PageTooLarge(TransportError):
     """A page or a manifest that no honest site has."""
 
@@ -151,7 +178,7 @@ class PageTooLarge(TransportError):
 class CappedYoutubeDL(YoutubeDL):
     """Cure 7: no page or manifest is read beyond `PAGE_LIMIT`, compressed bombs included.
 
-    Cure 8: `ratelimit` holds for all connections together. What is read by the piece counts, and that is media; pages
+    Cure 10: `ratelimit` holds for all connections together. What is read by the piece counts, and that is media; pages
     come as fast as they can.
     """
 

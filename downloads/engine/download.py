@@ -97,6 +97,7 @@ class Download:
 
     def _look_up(self, ydl: cures.CappedYoutubeDL) -> dict[str, Any]:
         info = look_up(ydl, self._job.url)
+        self._guard.refused.clear()  # what the look-up has got over does not explain what fails later
         if info.get("live_status") == "is_upcoming":
             raise Wrong(Reason.NOT_LIVE_YET, Phase.LOOKUP)
         if info.get("is_live"):

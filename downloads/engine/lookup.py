@@ -17,6 +17,7 @@ from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.filenames import clean_text
 from downloads.engine.formats import PostProcessing, Quality, format_options
 from downloads.engine.network import MAX_URL_LENGTH, Guard
+from downloads.engine.scanner import GenericIE
 
 ENTRIES = 500  # of a playlist that are described
 FORMATS = 300
@@ -121,6 +122,7 @@ def look_up(ydl: cures.CappedYoutubeDL, url: str) -> Json:
     Raises:
         Wrong: the list is empty.
     """
+    ydl.add_info_extractor(GenericIE())
     info = ydl.extract_info(url, download=False)
     if info.get("_type") not in ("playlist", "multi_video"):
         return dict(info)

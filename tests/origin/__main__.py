@@ -5,6 +5,7 @@ import sys
 import threading
 from pathlib import Path
 
+from tests.origin.content import SHAPES
 from tests.origin.media import make_media, media_folder
 from tests.origin.server import Origin
 
@@ -28,6 +29,7 @@ PATHS = (
     "/page/playlist.html",
     "/page/feed.rss",
     "/page/none.html",
+    *(f"/shape/{page.name}" for page in sorted(SHAPES.glob("*.html"))),
     "/redirect/302?to=/direct/video.mp4",
     "/loop",
     "/status/503?retry_after=5",

@@ -1,5 +1,6 @@
 """What the origin's paths hold: files, documents with their links rewritten, and a big file that exists nowhere."""
 
+import base64
 import hashlib
 import html
 import json
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from urllib.parse import quote
 
 from tests.origin.behaviour import carried
 
@@ -25,9 +27,10 @@ TYPES = {
     ".html": "text/html; charset=utf-8",
     ".rss": "application/rss+xml; charset=utf-8",
 }
+SHAPES = Path(__file__).resolve().parent / "shapes"  # one page for each form in which sites write where their video is
 BLOCK = random.Random(0).randbytes(1_048_573)  # a prime length, so that no shift by a round number goes unnoticed
 
-# $query is carried on inside an attribute, $raw_query inside a script; $about is JSON.
+# $query is carried on inside an attribute, $raw_query inside a script, $about is JSON; `_filled` knows the other names.
 PAGES = {
     "/page/video.html": """<!DOCTYPE html>
 <html><head><title>A page with a video</title></head>
@@ -88,8 +91,9 @@ class Content:
 def find(media: Path, path: str, query: dict[str, str], base: str) -> Content | None:
     if path == "/direct/big.bin":
         return big_file(int(query.get("size", 1_000_000)))
-    if path in PAGES:
-        return Content.of(_page(path, query, base), Path(path).suffix, document=True)
+    page = PAGES.get(path) or _shape(path)
+    if page:
+        return Content.of(_filled(page, query, base).encode(), Path(path).suffix, document=True)
     file = (media / path.lstrip("/")).resolve()
     if not file.is_relative_to(media.resolve()) or file.suffix not in TYPES or not file.is_file():
         return None
@@ -110,10 +114,14 @@ def big_bytes(first: int, end: int) -> bytes:
     return (BLOCK * blocks)[offset : offset + end - first]
 
 
-def _page(path, query, base):
+def _shape(path):
+    file = (SHAPES / path.removeprefix("/shape/")).resolve()
+    return file.read_text() if file.is_relative_to(SHAPES) and file.suffix == ".html" and file.is_file() else ""
+
+
+def _filled(page, query, base):
     raw = carried(query)
-    escaped_base = base.replace("/", r"\/")
-    page = Template(PAGES[path])
+    stream = f"{base}/hls/multi/master.m3u8{raw}"
     about = {
         "@context": "https://schema.org",
         "@type": "VideoObject",
@@ -122,14 +130,19 @@ def _page(path, query, base):
         "uploadDate": "2026-03-01",
         "contentUrl": f"{base}/direct/small.mp4{raw}",
     }
-    filled = page.substitute(
+    return Template(page).substitute(
         base=base,
         query=html.escape(raw),
         raw_query=raw,
-        escaped_base=escaped_base,
         about=json.dumps(about).replace("<", r"\u003c"),
+        escaped_base=base.replace("/", r"\/"),
+        unicode_base=base.replace("/", r"\u002F"),
+        unicode_query=raw.replace("&", r"\u0026"),
+        encoded_base=quote(base, safe=""),
+        encoded_query=quote(raw, safe=""),
+        schemeless_base=base.removeprefix("http:"),
+        base64_stream=base64.b64encode(stream.encode()).decode(),
     )
-    return filled.encode()
 
 
 def _rewrite_playlist(text, query):

@@ -7,13 +7,16 @@ Routes:
     /dash/            manifest.mpd
     /page/            video.html hls.html hidden.html (yt-dlp alone misses it) playlist.html feed.rss none.html
                       titled.html?title=TEXT&author=TEXT
+    /shape/NAME.html  a page for each form in which sites write where their video is: see the folder shapes
     /redirect/CODE    ?to=URL
     /loop             redirects to itself
     /status/CODE      ?retry_after=N
     /hang             takes the request and never answers
     /drip             ?size=N bytes (1000000) announced, one a second sent
 
-Parameters of /direct/, /hls/, /dash/, /page/ and /drip:
+A test may have the origin serve texts of its own as well: `Origin.serve`.
+
+Parameters of /direct/, /hls/, /dash/, /page/, /shape/ and /drip:
     need_cookie=1     403 without the cookie `pass=open`, for whatever is asked
     type=TEXT         another Content-Type for this very request
     and the behaviour:
@@ -50,7 +53,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from tests.origin.behaviour import Behaviour, is_aimed_at
-from tests.origin.content import big_file, find
+from tests.origin.content import Content, big_file, find
 
 CHUNK = 65_536
 SEND_BUFFER = 65_536  # small: what waits in the kernel counts as sent, though the client may never fetch it
@@ -81,6 +84,7 @@ class Origin:
         self._lock = threading.Lock()
         self._records: list[Record] = []
         self._counts = Counter()
+        self._served: dict[str, Content] = {}
         self._server = _Server(self, port)
         self.port = self._server.server_address[1]
         self.base = f"http://127.0.0.1:{self.port}"
@@ -97,6 +101,18 @@ class Origin:
 
     def url(self, path: str, **query) -> str:
         return f"{self.base}{path}?{urlencode(query)}" if query else f"{self.base}{path}"
+
+    def serve(self, path: str, body: str | bytes, **query) -> str:
+        """Answer this path with this body, under the type of its suffix (without one, of a page); give its URL.
+
+        Nothing in the body is replaced, and the query's parameters are not passed on to the links in it.
+        """
+        data = body.encode() if isinstance(body, str) else body
+        self._served[path] = Content.of(data, Path(path).suffix or ".html", document=True)
+        return self.url(path, **query)
+
+    def served(self, path: str) -> Content | None:
+        return self._served.get(path)
 
     @property
     def requests(self) -> list[Record]:
@@ -179,6 +195,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.origin = self.server.origin
         self.record = self._open_record()
         kind, _, rest = self.route.lstrip("/").partition("/")
+        served = self.origin.served(self.route)
+        if served:
+            self._answer_with(served, Behaviour())
+            return
         answer = getattr(self, f"answer_{kind}", self.answer_missing)
         answer(rest)
 
@@ -196,7 +216,7 @@ class _Handler(BaseHTTPRequestHandler):
         aimed = is_aimed_at(self.route, self.query, document=content.document)
         self._answer_with(content, Behaviour.asked_by(self.query) if aimed else Behaviour())
 
-    answer_hls = answer_dash = answer_page = answer_direct
+    answer_hls = answer_dash = answer_page = answer_shape = answer_direct
 
     def answer_drip(self, _):
         size = int(self.query.get("size", 1_000_000))
