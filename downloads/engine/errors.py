@@ -41,6 +41,7 @@ class Reason(StrEnum):
     REMOVED = "removed"
     NOT_LIVE_YET = "not_live_yet"
     FORMAT_UNAVAILABLE = "format_unavailable"
+    SECTION_BEYOND = "section_beyond"
 
     LOGIN_NEEDED = "login_needed"
     AGE_RESTRICTED = "age_restricted"
@@ -79,7 +80,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     ),
     Reason.UNSUPPORTED_SITE: gettext_noop("No video was found on this page, and its site is not supported."),
     Reason.DRM: gettext_noop("This video is protected by DRM and cannot be downloaded."),
-    Reason.LIVE: gettext_noop("This is a live stream, which cannot be recorded yet; try again when it has ended."),
+    Reason.LIVE: gettext_noop("This live stream cannot be recorded; try again when it has ended."),
     Reason.NOT_A_VIDEO: gettext_noop("There is no video at this address; give the address of the page that plays it."),
     Reason.PLAYLIST: gettext_noop("This is a playlist; give the address of one video."),
     Reason.NOT_FOUND: gettext_noop("The site has nothing at this address; check it for a typing error."),
@@ -88,6 +89,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.FORMAT_UNAVAILABLE: gettext_noop(
         "The video does not come in the quality that was asked for; choose another quality."
     ),
+    Reason.SECTION_BEYOND: gettext_noop("The section begins after the end of the video; choose an earlier one."),
     Reason.LOGIN_NEEDED: gettext_noop(
         "The site shows this video to signed-in users only; add the cookies of your account."
     ),
@@ -214,6 +216,8 @@ class Failure(msgspec.Struct, frozen=True):
         if self.reason is Reason.INCOMPLETE:
             # The bytes of a finished download are on disk; another try would find the same ones.
             return self.phase is Phase.DOWNLOAD
+        if self.reason is Reason.NOT_LIVE_YET:
+            return self.retry_after is not None  # the site says when it begins
         return self.reason in _RETRYABLE
 
     @property

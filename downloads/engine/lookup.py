@@ -6,6 +6,7 @@ from typing import Any
 from downloads.engine import cures, messages
 from downloads.engine.classification import classify
 from downloads.engine.cookies import cookie_policy, parse_cookies
+from downloads.engine.egress import refused_by
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.filenames import clean_text
 from downloads.engine.formats import PostProcessing, Quality, format_options
@@ -22,10 +23,10 @@ Json = dict[str, Any]
 class Wrong(Exception):
     """The download cannot be completed, for a reason of our own."""
 
-    def __init__(self, reason: Reason, phase: Phase, detail: str = "") -> None:
-        """Take what happened."""
+    def __init__(self, reason: Reason, phase: Phase, detail: str = "", retry_after: float | None = None) -> None:
+        """Take what happened, and in how many seconds another try makes sense, where that is known."""
         super().__init__(detail)
-        self.failure = Failure(reason=reason, phase=phase, detail=detail)
+        self.failure = Failure(reason=reason, phase=phase, detail=detail, retry_after=retry_after)
 
 
 class _Log:
@@ -107,7 +108,8 @@ class LookUp:
         except Wrong as wrong:
             self._say(messages.Failed(failure=wrong.failure))
         except Exception as error:  # noqa: BLE001  this is the engine's border: whatever yt-dlp raises gets its name here
-            self._say(messages.Failed(failure=classify(error, Phase.LOOKUP, self._guard.refused)))
+            refused = [*self._guard.refused, *refused_by(job.egress)]
+            self._say(messages.Failed(failure=classify(error, Phase.LOOKUP, refused)))
         else:
             if kept:
                 self._say(messages.Kept(info=kept))
@@ -134,6 +136,7 @@ def found(info: dict[str, Any]) -> messages.Found:
         uploader=clean_text(str(info.get("uploader") or info.get("channel") or ""), 300),
         duration=_duration(info.get("duration")),
         thumbnail=_web_address(info.get("thumbnail")),
+        is_live=bool(info.get("is_live")),
     )
 
 

@@ -134,11 +134,11 @@ class Origin:
             self._counts[key] += 1
             return self._counts[key]
 
-    def age_of_broadcast(self, name: str) -> float:
-        """Return the seconds since the first call with this name."""
+    def begin_broadcast(self, name: str, *, seconds_ago: float = 0) -> float:
+        """Let the broadcast of this `id` have begun, unless it has already, and return its age in seconds."""
         now = time.monotonic()
         with self._lock:
-            return now - self._broadcasts.setdefault(name, now)
+            return now - self._broadcasts.setdefault(name, now - seconds_ago)
 
     def send(self, connection: socket.socket, data: bytes, record: Record) -> None:
         """Send all of it, and count each byte before anybody can look."""
@@ -217,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
         if recorded.name != "index.m3u8" or not recorded.is_file():
             self.answer_direct(_)
             return
-        content = live.playlist(recorded, self.query, self.origin.age_of_broadcast(self.query.get("id", "")))
+        content = live.playlist(recorded, self.query, self.origin.begin_broadcast(self.query.get("id", "")))
         aimed = is_aimed_at(self.route, self.query, document=True)
         self._answer_with(content, Behaviour.asked_by(self.query) if aimed else Behaviour())
 
