@@ -16,6 +16,8 @@ from downloads.engine.errors import Failure
 from downloads.engine.formats import PostProcessing, Quality
 
 FRAME_LIMIT = 4 * 1024 * 1024
+# What the parent says after the job, in single bytes: that it lives, and that a recording is to end and be kept.
+ALIVE, FINISH = b".", b"f"
 _LENGTH = struct.Struct("!I")
 _NO_NUL = r"\A[^\x00]*\Z"  # which PostgreSQL does not take
 
@@ -29,7 +31,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
 
     `folder` is the task's own working folder; `cookies` is the text that the user gave, in the clear, in memory only;
     `looked_up` is what a look-up a short while ago said in `Kept`, or empty; `egress` is the address of the proxy that
-    what is no Python socket has to go through, with this job's own credentials in it.
+    what is no Python socket has to go through, with this job's own credentials in it; `live_limit` is how many seconds
+    of a live stream are recorded, 0 for all.
     """
 
     task_id: str
@@ -44,6 +47,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     looked_up: str = ""
     choices: Choices = Choices()
     egress: str = ""
+    live_limit: float = 0
 
 
 class LookUpJob(msgspec.Struct, frozen=True, kw_only=True, tag="look_up"):
