@@ -73,10 +73,18 @@ def hls(origin, path="/live/plain/index.m3u8", codecs=BOTH, **query):
     }
 
 
+def joined(recording, tools):
+    return recording.join(tools, on_progress=lambda _: None)
+
+
 def packets(tools, file, stream):
-    show = ["-select_streams", stream, "-show_entries", "packet=dts,pts,duration,flags", "-of", "json"]
+    show = ["-select_streams", stream, "-show_entries", "packet=dts,pts_time", "-of", "json"]
     done = subprocess.run([tools.ffprobe, "-v", "error", *show, file], capture_output=True, check=True)
     return json.loads(done.stdout)["packets"]
+
+
+def first_time(tools, file, stream):
+    return min(float(packet["pts_time"]) for packet in packets(tools, file, stream))
 
 
 def is_monotonic(tools, file, stream):
@@ -97,13 +105,13 @@ def test_a_stream_is_recorded_until_it_ends(record, recording, tools, origin):
     heard = record(hls(origin, lasts=16, speed=16))
 
     assert recording.is_over
-    joined = recording.join(tools, on_progress=lambda _: None)
-    media = probe(tools, joined.file, timeout=10)
-    assert joined.file.name == "media.mp4"
+    file = joined(recording, tools).file
+    media = probe(tools, file, timeout=10)
+    assert file.name == "media.mp4"
     assert media.duration == pytest.approx(16, abs=0.3)
     assert media.is_fast_start
-    assert (is_monotonic(tools, joined.file, "v"), is_monotonic(tools, joined.file, "a")) == (True, True)
-    assert complaints_about(tools, joined.file) == b""
+    assert (is_monotonic(tools, file, "v"), is_monotonic(tools, file, "a")) == (True, True)
+    assert complaints_about(tools, file) == b""
     assert heard == sorted(heard, key=lambda report: (report.seconds, report.bytes))
     assert heard[-1].seconds == pytest.approx(16, abs=0.3)
     assert heard[-1].bytes > 300_000
@@ -115,15 +123,20 @@ def test_picture_and_sound_apart_are_recorded_in_step(record, recording, tools, 
         hls(origin, "/live/picture/index.m3u8", PICTURE, **query), hls(origin, "/live/sound/index.m3u8", SOUND, **query)
     )
 
-    media = probe(tools, recording.join(tools, on_progress=lambda _: None).file, timeout=10)
-    assert ([stream.codec for stream in media.streams], recording.is_over) == (["h264", "aac"], True)
+    assert recording.is_over
+    file = joined(recording, tools).file
+    media = probe(tools, file, timeout=10)
+    assert [stream.codec for stream in media.streams] == ["h264", "aac"]
     assert media.duration == pytest.approx(12, abs=0.3)
+    assert first_time(tools, file, "v") - first_time(tools, file, "a") == pytest.approx(
+        0.08, abs=0.03
+    )  # as it was sent
 
 
 def test_an_encrypted_stream_is_recorded(record, recording, tools, origin):
     record(hls(origin, "/live/aes/index.m3u8", lasts=3))
 
-    file = recording.join(tools, on_progress=lambda _: None).file
+    file = joined(recording, tools).file
     assert probe(tools, file, timeout=10).duration == pytest.approx(3, abs=0.3)
     assert complaints_about(tools, file) == b""
 
@@ -132,14 +145,14 @@ def test_a_stream_of_unknown_codecs_is_kept_in_what_holds_everything(record, rec
     record(hls(origin, codecs={}, lasts=3))
 
     assert [part.name for part in recording.parts] == ["live-001.mkv"]
-    assert recording.join(tools, on_progress=lambda _: None).file.name == "media.mp4"
+    assert joined(recording, tools).file.name == "media.mp4"
 
 
 def test_a_stream_that_begins_again_goes_on_in_the_recording(record, recording, tools, origin):
     """The origin's broadcast has a discontinuity after 60 s."""
     record(hls(origin, lasts=66, speed=1e9, window=0))
 
-    file = recording.join(tools, on_progress=lambda _: None).file
+    file = joined(recording, tools).file
     assert probe(tools, file, timeout=10).duration == pytest.approx(66, abs=1)
     assert is_monotonic(tools, file, "v")
 
@@ -152,7 +165,7 @@ def test_a_recording_is_finished_when_that_is_asked_for(record, recording, tools
 
     assert time.monotonic() - began < 3
     assert recording.is_over
-    assert complaints_about(tools, recording.join(tools, on_progress=lambda _: None).file) == b""
+    assert complaints_about(tools, joined(recording, tools).file) == b""
 
 
 def test_a_recording_is_finished_though_the_network_hangs(monkeypatch, record, recording, tools, origin):
@@ -164,7 +177,7 @@ def test_a_recording_is_finished_though_the_network_hangs(monkeypatch, record, r
 
     assert time.monotonic() - began < 4
     assert recording.is_over
-    assert recording.join(tools, on_progress=lambda _: None).file.is_file()
+    assert joined(recording, tools).file.is_file()
 
 
 def test_a_recording_that_is_finished_before_it_begins_fetches_nothing(record, recording, tools, origin):
@@ -174,14 +187,14 @@ def test_a_recording_that_is_finished_before_it_begins_fetches_nothing(record, r
 
     assert origin.requests == []
     with pytest.raises(NothingRecorded):
-        recording.join(tools, on_progress=lambda _: None)
+        joined(recording, tools)
 
 
 def test_a_recording_ends_at_so_many_seconds(record, recording, tools, origin):
     record(hls(origin, speed=50), seconds=5)
 
     assert recording.is_over
-    file = recording.join(tools, on_progress=lambda _: None).file
+    file = joined(recording, tools).file
     assert probe(tools, file, timeout=10).duration == pytest.approx(5, abs=0.3)
 
 
@@ -234,9 +247,9 @@ def test_a_live_file_without_a_playlist_is_recorded(record, recording, tools, or
     record(file)
 
     assert recording.is_over
-    joined = recording.join(tools, on_progress=lambda _: None)
-    assert joined.file.name == "media.mkv"
-    assert probe(tools, joined.file, timeout=10).duration == pytest.approx(4, abs=0.1)
+    file = joined(recording, tools).file
+    assert file.name == "media.mkv"
+    assert probe(tools, file, timeout=10).duration == pytest.approx(4, abs=0.1)
 
 
 # Parts
@@ -256,10 +269,6 @@ def part(recording, tools, media):
         return path
 
     return add
-
-
-def joined(recording, tools):
-    return recording.join(tools, on_progress=lambda _: None)
 
 
 @pytest.mark.parametrize("extension", ["ts", "mkv"])
@@ -326,11 +335,12 @@ def test_a_later_part_counts_on_from_what_there_is(record, recording, part, orig
 def test_what_is_known_survives_the_process(recording, part, tmp_path):
     part("ts")
     recording.grow(7.5)
+    again = Recording(tmp_path)
+    assert (again.found, again.seconds, again.is_over, again.is_begun) == (FOUND, 7.5, False, True)
+
     recording.end()
 
-    again = Recording(tmp_path)
-
-    assert (again.found, again.seconds, again.is_over, again.is_begun) == (FOUND, 7.5, True, True)
+    assert Recording(tmp_path).is_over
 
 
 def test_what_is_known_may_be_damaged(recording, part, tmp_path):
@@ -446,11 +456,24 @@ def test_a_playlist_does_not_lead_to_local_files(ydl, tools, recording, media, t
             )
 
 
+def test_a_kind_of_file_that_is_not_on_the_list_is_not_read(record, recording, tools, tmp_path):
+    """Raw pictures, for which ffmpeg has a demuxer too."""
+    folder = tmp_path / "media" / "direct"
+    folder.mkdir(parents=True)
+    raw = ["-f", "lavfi", "-i", "testsrc=d=0.2:s=160x120:r=10", "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe"]
+    subprocess.run([tools.ffmpeg, "-v", "error", *raw, folder / "video.mp4"], check=True)
+
+    with Origin(tmp_path / "media") as origin, pytest.raises(Wrong):
+        record(direct(origin, "/direct/video.mp4", "mp4"))
+
+    assert not recording.is_begun
+
+
 def test_segments_may_be_called_whatever_they_like(record, recording, tools, media, tmp_path):
     folder = tmp_path / "media" / "hls"
     folder.mkdir(parents=True)
-    (folder / "picture.html").write_bytes((media / "hls/plain/seg000.ts").read_bytes())
-    (folder / "index.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\npicture.html\n#EXT-X-ENDLIST\n")
+    (folder / "picture.bin").write_bytes((media / "hls/plain/seg000.ts").read_bytes())
+    (folder / "index.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\npicture.bin\n#EXT-X-ENDLIST\n")
     with Origin(tmp_path / "media") as origin:
         record(hls(origin, "/hls/index.m3u8"))
 
