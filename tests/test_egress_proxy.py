@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from ipaddress import ip_network
 
@@ -13,16 +14,19 @@ import pytest
 import requests
 from curl_cffi import requests as curl_requests
 
-from downloads.engine import dialling, egress_proxy
+from downloads.engine import dialling, egress_proxy, messages
 from downloads.engine.dialling import Upstream
 from downloads.engine.egress import address_of, refused_by
 from downloads.engine.egress_proxy import EgressProxy
+from downloads.engine.errors import Reason
 from downloads.engine.ffmpeg import prepare_toolbox
+from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.http_heads import BadHead, Request, answer_onward
 from downloads.engine.network import AddressPolicy
+from downloads.engine.process import Child
 from tests.origin import Listener, big_bytes
 from tests.proxies import ForeignProxy
-from tests.service import wait_until
+from tests.service import PROJECT, wait_until
 
 NOWHERE = AddressPolicy()
 TO_THE_ORIGIN = AddressPolicy((ip_network("127.0.0.1/32"),))
@@ -578,3 +582,63 @@ def test_a_closed_proxy_takes_everything_along(origin):
     proxy.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", proxy.port))
+
+
+# A child of the engine that impersonates a browser, and may reach nothing by itself
+
+BROWSING = """
+import os, socket, sys
+from yt_dlp.networking.impersonate import ImpersonateTarget
+from downloads.engine import child, download
+
+plain = download.options
+download.options = lambda *rest: {**plain(*rest), "impersonate": ImpersonateTarget("chrome")}
+child.prepare()
+os._exit(child.main(socket.socket(fileno=int(sys.argv[1]))))
+"""
+
+
+@pytest.fixture
+def browse(tools, tmp_path):
+    """What a child says of a URL, with this route."""
+
+    def browse(url, route):
+        job = messages.Job(
+            task_id="0123456789ab",
+            url=url,
+            quality=Quality.BEST,
+            post_processing=PostProcessing.NONE,
+            folder=str(tmp_path / "work"),
+            tools=str(tools.folder),
+            cache=str(tmp_path / "cache"),
+            egress=route.url,
+        )
+        ours, its = socket.socketpair()
+        command = [sys.executable, "-c", BROWSING, str(its.fileno())]
+        with subprocess.Popen(command, pass_fds=[its.fileno()], start_new_session=True, cwd=PROJECT) as process:
+            its.close()
+            ours.sendall(messages.encode(job))
+            child = Child(process.pid, ours)
+            events = []
+            while not child.ended:
+                events += child.events(1)
+            process.wait(5)
+        ours.close()
+        return events
+
+    return browse
+
+
+def test_a_child_impersonates_a_browser_through_its_route(browse, route, origin):
+    events = browse(origin.url("/direct/small.mp4"), route)
+
+    assert isinstance(events[-1], messages.Done)
+    assert {"Chrome/" in record.headers["User-Agent"] for record in origin.requests} == {True}
+
+
+def test_a_child_says_what_its_route_refused(browse, route, forbidden):
+    (failed,) = browse(forbidden.url("/video.mp4"), route)
+
+    assert failed.failure.reason is Reason.ADDRESS_FORBIDDEN
+    assert failed.failure.detail == "address not allowed: '127.0.0.2'"
+    assert forbidden.connections == 0
