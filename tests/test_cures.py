@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
 
 import pytest
 from yt_dlp import YoutubeDL
@@ -15,14 +16,24 @@ from yt_dlp.downloader.common import FileDownloader
 from yt_dlp.downloader.external import FFmpegFD
 from yt_dlp.downloader.fragment import FragmentFD
 from yt_dlp.downloader.hls import HlsFD
-from yt_dlp.networking.common import Request
-from yt_dlp.networking.exceptions import TransportError
+from yt_dlp.networking._curlcffi import CurlCFFIRH
+from yt_dlp.networking._helper import InstanceStoreMixin
+from yt_dlp.networking.common import Request, RequestHandler
+from yt_dlp.networking.exceptions import NoSupportingHandlers, ProxyError, RequestError, TransportError
+from yt_dlp.networking.impersonate import ImpersonateRequestHandler, ImpersonateTarget
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor, FFmpegPostProcessorError
 from yt_dlp.utils import DownloadError
 from yt_dlp.utils.networking import HTTPHeaderDict
 
 from downloads.engine import cures
+from downloads.engine.classification import classify
+from downloads.engine.cookies import cookie_policy, parse_cookies
+from downloads.engine.egress import refused_by
+from downloads.engine.egress_proxy import EgressProxy
+from downloads.engine.errors import Phase, Reason
 from downloads.engine.ffmpeg import INPUT_WHITE_LISTS, prepare_toolbox, probe
+from downloads.engine.network import AddressPolicy
+from tests.origin import Listener
 
 PATCHED = {
     (FragmentFD, "_write_ytdl_file"),
@@ -35,6 +46,10 @@ PATCHED = {
     (FileDownloader, "report_progress"),
     (HlsFD, "_has_drm"),
     (fragment, "aes_cbc_decrypt_bytes"),
+    (CurlCFFIRH, "_send"),
+    (CurlCFFIRH, "_get_proxies"),
+    (CurlCFFIRH, "_validate"),
+    (CurlCFFIRH, "is_supported_target"),
 }
 
 # What we replace, and what around it we rely on, as it reads in the version that the cures were made for
@@ -56,6 +71,12 @@ SOURCES = {
     HlsFD.can_download: "0e48c1e2bf9a5d22",
     FragmentFD.decrypter: "b9f72c7915cb5c82",
     fragment.aes_cbc_decrypt_bytes: "b40989d63b36dc21",
+    CurlCFFIRH._send: "afc7f832200bba6b",
+    CurlCFFIRH._create_instance: "e246ec1ad27034d2",
+    InstanceStoreMixin._get_instance: "f221431c285da44a",
+    RequestHandler._get_proxies: "2878732c68f37d9d",
+    ImpersonateRequestHandler._validate: "79b768fa486ad0ed",
+    ImpersonateRequestHandler.is_supported_target: "b778bfc626a8d20c",
 }
 
 
@@ -63,6 +84,7 @@ SOURCES = {
 def cured(monkeypatch):
     """yt-dlp with every cure, until the end of the test."""
     _ = [monkeypatch.setattr(owner, name, getattr(owner, name)) for owner, name in PATCHED]
+    monkeypatch.setattr(CurlCFFIRH, "egress", "", raising=False)
     cures.apply()
 
 
@@ -461,3 +483,91 @@ def test_a_key_that_fits_decrypts(downloader, stream, tmp_path, tools):
     downloader().download([stream()])
 
     assert probe(tools, tmp_path / "media.mp4", timeout=30).duration == pytest.approx(12, abs=0.2)
+
+
+# Cure 11: curl_cffi
+
+
+@pytest.fixture
+def open_route(cured):
+    """Let curl_cffi through a route to these networks, and give the route."""
+    with EgressProxy() as proxy:
+
+        def make(*networks):
+            route = proxy.open(AddressPolicy(tuple(map(ip_network, networks))))
+            cures.use_egress(route.url)
+            return route
+
+        yield make
+
+
+def as_a_browser(url, **options):
+    return Request(url, extensions={"impersonate": ImpersonateTarget("chrome")}, **options)
+
+
+def test_a_browser_is_impersonated_through_the_proxy(downloader, open_route, origin, media):
+    open_route("127.0.0.1/32")
+    ydl = downloader()
+
+    bodies = [ydl.urlopen(as_a_browser(origin.url("/direct/small.mp4", id=each))).read() for each in range(3)]
+
+    assert set(bodies) == {(media / "direct/small.mp4").read_bytes()}
+    assert "Chrome/" in origin.requests[0].headers["User-Agent"]
+    assert not [record for record in origin.requests if any(name.startswith("Proxy-") for name in record.headers)]
+
+
+@pytest.mark.parametrize("proxies", [None, {"all": None}, {"no": "127.0.0.1", "all": "http://127.0.0.1:1"}])
+def test_curl_cffi_never_connects_by_itself(downloader, open_route, monkeypatch, proxies):
+    monkeypatch.setenv("no_proxy", "*")
+    route = open_route()
+    with Listener() as listener, pytest.raises(ProxyError) as refused:
+        downloader().urlopen(as_a_browser(listener.url(), proxies=proxies))
+
+    assert listener.connections == 0
+    assert route.refused == ["address not allowed: '127.0.0.1'"]
+    assert classify(refused.value, Phase.LOOKUP, refused_by(route.url)).reason is Reason.ADDRESS_FORBIDDEN
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "ftp"])
+def test_curl_cffi_follows_no_redirect_past_the_proxy(downloader, open_route, origin, scheme):
+    open_route("127.0.0.1/32")
+    with Listener("127.0.0.2") as listener:
+        target = f"{scheme}://{listener.host}:{listener.port}/"
+        with pytest.raises(TransportError):
+            downloader().urlopen(as_a_browser(origin.url("/redirect/302", to=target)))
+
+    assert listener.connections == 0
+
+
+@pytest.mark.usefixtures("cured")
+def test_without_a_proxy_there_is_no_browser_to_impersonate(downloader):
+    ydl = downloader()
+    with Listener() as listener, pytest.raises(RequestError, match="is not available"):
+        ydl.urlopen(as_a_browser(listener.url()))
+
+    assert listener.connections == 0
+    assert not ydl._impersonate_target_available(ImpersonateTarget())  # extractors that can do without ask for this
+
+
+@pytest.mark.usefixtures("cured")
+def test_without_a_proxy_curl_cffi_is_no_last_resort(downloader):
+    ydl = downloader()
+    ydl._request_director.handlers = {"CurlCFFI": ydl._request_director.handlers["CurlCFFI"]}
+
+    with Listener() as listener, pytest.raises(NoSupportingHandlers, match="no proxy to go through"):
+        ydl.urlopen(listener.url())
+
+    assert listener.connections == 0
+
+
+def test_curl_cffi_takes_cookies_to_their_own_host_only(downloader, open_route, origin):
+    open_route("127.0.0.0/8", "::1/128")
+    ydl = downloader()
+    ydl.cookiejar.set_policy(cookie_policy())
+    _ = [ydl.cookiejar.set_cookie(cookie) for cookie in parse_cookies("pass=open", origin.base)]
+    elsewhere = f"http://localhost:{origin.port}/direct/small.mp4"
+
+    ydl.urlopen(as_a_browser(origin.url("/redirect/302", to=elsewhere))).read()
+    ydl.urlopen(as_a_browser(elsewhere)).read()
+
+    assert [record.headers.get("Cookie") for record in origin.requests] == ["pass=open", None, None]

@@ -389,3 +389,37 @@ def test_the_guard_notes_what_it_refused(without_networks):
     refused = without_networks[1]
     assert refused[0] == "address not allowed: '127.0.0.1'"
     assert len(refused) == 20
+
+
+WITH_EGRESS = """
+import socket, sys
+from downloads.engine.network import AddressPolicy, AddressRefused, install_guard
+
+proxy, other = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+place, elsewhere = proxy.getsockname(), other.getsockname()
+install_guard(AddressPolicy(), place)
+
+def passes(action):
+    try:
+        action()
+    except AddressRefused:
+        return False
+    return True
+
+tcp = lambda: socket.socket()
+udp = lambda: socket.socket(type=socket.SOCK_DGRAM)
+print(
+    passes(lambda: tcp().connect(place)),
+    passes(lambda: tcp().connect(elsewhere)),
+    passes(lambda: tcp().connect(("localhost", place[1]))),
+    passes(lambda: tcp().connect(("127.0.0.2", place[1]))),
+    passes(lambda: udp().sendto(b"x", place)),
+)
+"""
+
+
+def test_the_guard_lets_exactly_the_egress_proxy_pass():
+    command = [sys.executable, "-c", WITH_EGRESS]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+    assert said.split() == ["True", "False", "False", "False", "False"]

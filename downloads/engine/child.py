@@ -19,6 +19,7 @@ from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 
 from downloads.engine import cures, messages
 from downloads.engine.download import Download
+from downloads.engine.egress import address_of
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.folders import FolderBusy, folder_lock
 from downloads.engine.lookup import LookUp
@@ -52,12 +53,15 @@ def main(connection: socket.socket) -> int:
     try:
         job = messages.read_job(connection)
         _limit_resources(job.memory_limit)
-        threading.Thread(target=_leash, args=(connection,), name="leash", daemon=True).start()
+        finish = threading.Event()
+        threading.Thread(target=_leash, args=(connection, finish), name="leash", daemon=True).start()
         speaker = Speaker(connection)
         with folder_lock(Path(job.folder), LOCK_LIMIT):
-            guard = install_guard(AddressPolicy(tuple(ip_network(text) for text in job.allowed_networks)))
+            policy = AddressPolicy(tuple(ip_network(text) for text in job.allowed_networks))
+            guard = install_guard(policy, address_of(job.egress))
+            cures.use_egress(job.egress)
             if isinstance(job, messages.Job):
-                Download(job, speaker.say, guard).run()
+                Download(job, speaker.say, guard, finish).run()
             else:
                 LookUp(job, speaker.say, guard).run()
     except FolderBusy:
@@ -88,12 +92,15 @@ def _limit_resources(memory: int) -> None:
         resource.setrlimit(kind, (limit, limit))
 
 
-def _leash(connection: socket.socket) -> None:
+def _leash(connection: socket.socket, finish: threading.Event) -> None:
     """Kill this process and all its programs as soon as the parent is dead, or silent for too long."""
     with contextlib.suppress(OSError):
         while select.select([connection], [], [], LEASH_LIMIT)[0]:
-            if not connection.recv(64):
+            heard = connection.recv(64)
+            if not heard:
                 break
+            if messages.FINISH in heard:
+                finish.set()
     os.killpg(0, signal.SIGKILL)
 
 

@@ -1,14 +1,16 @@
 """One attempt at one download: look up, download, prove, convert."""
 
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from downloads.engine import cures, messages
-from downloads.engine.classification import classify
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.ffmpeg import NotMedia, prepare_toolbox, probe
 from downloads.engine.formats import PostProcessing
+from downloads.engine.live_and_sections import Streams
 from downloads.engine.lookup import Wrong, failure_of, found, give_cookies, items_of, look_up, options, way_out
 from downloads.engine.network import Guard
 from downloads.engine.postprocessing import ProcessingFailed, process
@@ -25,8 +27,8 @@ STALE = frozenset({Reason.LINK_EXPIRED, Reason.ACCESS_DENIED, Reason.NOT_FOUND, 
 class Download:
     """One attempt: look up, download, convert, prove."""
 
-    def __init__(self, job: messages.Job, say: messages.Say, guard: Guard) -> None:
-        """Take the job, the way to the parent, and the guard that notes what it refused."""
+    def __init__(self, job: messages.Job, say: messages.Say, guard: Guard, finish: threading.Event) -> None:
+        """Take the job, the way to the parent, the guard with what it refused, and the wish to end a recording."""
         self._job = job
         self._say = say
         self._guard = guard
@@ -34,7 +36,10 @@ class Download:
         self._toolbox = prepare_toolbox(Path(job.tools), override=Path(job.tools))
         self._phase = Phase.LOOKUP
         self._meter: ProgressMeter | None = None
+        self._percentage = 0.0
         self._found = False
+        self._streams = Streams(job, self._toolbox, self._measure, finish)
+        self._others: tuple[Path, ...] = ()
 
     def run(self) -> None:
         """Do it all; every failure becomes one `Failed`."""
@@ -47,14 +52,31 @@ class Download:
             failure = Failure(reason=Reason.POSTPROCESSING_FAILED, phase=Phase.PROCESSING, detail=detail)
             self._say(messages.Failed(failure=failure))
         except Exception as error:  # noqa: BLE001  this is the engine's border: whatever yt-dlp raises gets its name here
-            self._say(messages.Failed(failure=failure_of(error, self._phase, self._job, self._guard)))
+            self._say(messages.Failed(failure=self._classify(error)))
+
+    def _classify(self, error: Exception) -> Failure:
+        return error.failure if isinstance(error, Wrong) else failure_of(error, self._phase, self._job, self._guard)
 
     def _run(self) -> None:
+        if self._streams.recording.is_over:
+            self._deliver_recording()
+            return
+        try:
+            self._try()
+        except Exception as error:
+            failure = self._classify(error)
+            passes = failure.retryable and failure.reason is not Reason.UPCOMING
+            if passes or self._phase is not Phase.LOOKUP or not self._streams.recording.is_begun:
+                raise
+            # A site may know nothing of a broadcast that has ended: what was recorded of it is what there is.
+            self._deliver_recording()
+
+    def _try(self) -> None:
         if self._job.looked_up:
             try:
                 self._attempt(json.loads(self._job.looked_up))
             except Exception as error:
-                if classify(error, self._phase, self._guard.refused).reason not in STALE:
+                if self._classify(error).reason not in STALE:
                     raise
                 self._phase = Phase.LOOKUP
             else:
@@ -69,12 +91,38 @@ class Download:
                 self._say_listed(info)
                 return
             self._say_found(info)
-            result = self._download(ydl, info)
-        self._prove(result, info.get("duration") or 0)
+            result = self._fetch(ydl, info)
+        self._deliver(result)
+
+    def _fetch(self, ydl: cures.CappedYoutubeDL, info: dict[str, Any]) -> Path:
+        streams, duration = self._streams, info.get("duration") or 0
+        if info.get("is_live"):
+            self._phase = Phase.DOWNLOAD
+            streams.record(ydl, info)
+            return self._join()
+        if streams.recording.seconds > duration:  # of a broadcast that has ended, the site keeps less than we do
+            return self._join()
+        section = streams.section(info)
+        if section:
+            self._phase = Phase.DOWNLOAD
+            result = streams.fetch(ydl, info, section)
+            if result:
+                self._begin_processing()
+                return result
+        result = self._download(ydl, info)
+        self._prove(result, duration)
+        return streams.cut(result, info, section) if section else result
+
+    def _deliver(self, result: Path) -> None:
         final = self._convert(result)
         extension = final.suffix.lstrip(".").lower()
+        others = tuple(
+            messages.SideFile(name=other.name, suffix=f".part-{number}{other.suffix}")
+            for number, other in enumerate(self._others, start=2)
+        )
         height = probe(self._toolbox, final, timeout=PROBE_LIMIT).height
-        self._say(messages.Done(name=final.name, extension=extension, size=final.stat().st_size, height=height))
+        size = final.stat().st_size
+        self._say(messages.Done(name=final.name, extension=extension, size=size, height=height, side_files=others))
 
     def _options(self) -> dict[str, Any]:
         job = self._job
@@ -99,9 +147,7 @@ class Download:
         info = look_up(ydl, self._job.url)
         self._guard.refused.clear()  # what the look-up has got over does not explain what fails later
         if info.get("live_status") == "is_upcoming":
-            raise Wrong(Reason.NOT_LIVE_YET, Phase.LOOKUP)
-        if info.get("is_live"):
-            raise Wrong(Reason.LIVE, Phase.LOOKUP)
+            raise Wrong(Reason.UPCOMING, Phase.LOOKUP, retry_after=_seconds_until(info.get("release_timestamp")))
         return info
 
     def _say_listed(self, info: dict[str, Any]) -> None:
@@ -119,8 +165,7 @@ class Download:
 
     def _download(self, ydl: cures.CappedYoutubeDL, info: dict[str, Any]) -> Path:
         self._phase = Phase.DOWNLOAD
-        converts = self._job.post_processing != PostProcessing.NONE
-        self._meter = meter = ProgressMeter(info, converts=converts, emit=self._report)
+        meter = self._measure(info)
         ydl.add_progress_hook(meter.on_download)
         ydl.add_postprocessor_hook(self._on_postprocessor)
         result = ydl.process_ie_result(info, download=True)
@@ -130,6 +175,26 @@ class Download:
         if not path.is_file():
             raise Wrong(Reason.INCOMPLETE, Phase.DOWNLOAD, "the download ended without a file")
         return path
+
+    def _measure(self, info: dict[str, Any]) -> ProgressMeter:
+        converts = self._job.post_processing != PostProcessing.NONE
+        self._meter = meter = ProgressMeter(info, converts=converts, emit=self._report)
+        return meter
+
+    def _join(self) -> Path:
+        self._begin_processing()
+        joined = self._streams.join()
+        self._others = joined.others
+        self._prove(joined.file, 0)
+        return joined.file
+
+    def _deliver_recording(self) -> None:
+        """Make a file of what earlier attempts have recorded."""
+        known = self._streams.recording.found
+        if known and not self._found:
+            self._found = True
+            self._say(known)
+        self._deliver(self._join())
 
     def _on_postprocessor(self, hook: dict[str, Any]) -> None:
         self._begin_processing()
@@ -142,9 +207,10 @@ class Download:
             self._say(messages.Processing())
 
     def _report(self, reading: Reading) -> None:
+        self._percentage = max(self._percentage, reading.percentage)  # a second meter begins anew
         self._say(
             messages.Progress(
-                percentage=reading.percentage,
+                percentage=self._percentage,
                 downloaded_bytes=reading.downloaded_bytes,
                 total_bytes=reading.total_bytes,
                 speed=reading.speed,
@@ -169,6 +235,9 @@ class Download:
             raise Wrong(Reason.INCOMPLETE, Phase.DOWNLOAD, detail)
 
     def _convert(self, path: Path) -> Path:
-        if self._meter is None:
-            raise AssertionError("a conversion comes after its download")
-        return process(path, self._job.post_processing, self._toolbox, on_progress=self._meter.on_conversion)
+        meter = self._meter or self._measure({})
+        return process(path, self._job.post_processing, self._toolbox, on_progress=meter.on_conversion)
+
+
+def _seconds_until(timestamp: object) -> float | None:
+    return timestamp - time.time() if isinstance(timestamp, int | float) else None

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     REMOVED = "removed"
     NOT_LIVE_YET = "not_live_yet"
     FORMAT_UNAVAILABLE = "format_unavailable"
+    SECTION_BEYOND = "section_beyond"
 
     LOGIN_NEEDED = "login_needed"
     AGE_RESTRICTED = "age_restricted"
@@ -92,7 +93,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     ),
     Reason.UNSUPPORTED_SITE: gettext_noop("No video was found on this page, and its site is not supported."),
     Reason.DRM: gettext_noop("This video is protected by DRM and cannot be downloaded."),
-    Reason.LIVE: gettext_noop("This is a live stream, which cannot be recorded yet; try again when it has ended."),
+    Reason.LIVE: gettext_noop("This live stream cannot be recorded; try again when it has ended."),
     Reason.NOT_A_VIDEO: gettext_noop("There is no video at this address; give the address of the page that plays it."),
     Reason.PLAYLIST: gettext_noop("This is a playlist; give the address of one video."),
     Reason.NOT_FOUND: gettext_noop("The site has nothing at this address; check it for a typing error."),
@@ -101,6 +102,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.FORMAT_UNAVAILABLE: gettext_noop(
         "The video does not come in the quality that was asked for; choose another quality."
     ),
+    Reason.SECTION_BEYOND: gettext_noop("The section begins after the end of the video; choose an earlier one."),
     Reason.LOGIN_NEEDED: gettext_noop(
         "The site shows this video to signed-in users only; add the cookies of your account."
     ),

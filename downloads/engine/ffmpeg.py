@@ -13,7 +13,7 @@ import shutil
 import struct
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -23,7 +23,7 @@ import msgspec
 
 # Demuxers by name. Left out on purpose: hls, dash, concat, imf (they open other files), image2 and the like (pictures,
 # and sequences of files), text formats.
-_CONTAINERS: Final = (
+CONTAINERS: Final = (
     "mov",
     "matroska",
     "webm",
@@ -63,7 +63,7 @@ _CONTAINERS: Final = (
     "ape",
     "tta",
 )
-INPUT_WHITE_LISTS: Final = ("-protocol_whitelist", "file,pipe", "-format_whitelist", ",".join(_CONTAINERS))
+INPUT_WHITE_LISTS: Final = ("-protocol_whitelist", "file,pipe", "-format_whitelist", ",".join(CONTAINERS))
 
 _FIELDS: Final = (
     "format=format_name,duration,size:format_tags=major_brand:"
@@ -73,7 +73,7 @@ _FIELDS: Final = (
 
 _TAIL = 4096  # bytes of what ffmpeg complained about that are kept
 _LINES = 5  # and how many lines of them are told
-_POLL = 0.2  # seconds between two looks at `stop`
+_POLL = 0.2  # seconds between two looks
 _GRACE = 1.0  # seconds between TERM and KILL
 _BOXES = 64  # an honest MP4 has about five boxes before its media
 
@@ -115,6 +115,14 @@ class Toolbox:
     ffmpeg: Path
     ffprobe: Path
     folder: Path
+
+
+@dataclass(frozen=True)
+class Report:
+    """How far ffmpeg is: how long its result is by now, in seconds, and how large, in bytes; 0 before it has begun."""
+
+    seconds: float
+    bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -405,27 +413,59 @@ def run_ffmpeg(
         FfmpegFailed: ffmpeg said no.
         FfmpegStopped: `stop` was set.
     """
+
+    def look(_process: subprocess.Popen[bytes]) -> None:
+        if stop is not None and stop.is_set():
+            raise FfmpegStopped("The conversion was stopped.")
+
+    def report(progress: Report) -> None:
+        if duration:
+            on_progress(min(progress.seconds / duration, 1.0))
+
+    follow_ffmpeg(toolbox, ["-nostdin", *arguments], report=report, look=look)
+    on_progress(1.0)
+
+
+def follow_ffmpeg(
+    toolbox: Toolbox,
+    arguments: Sequence[str],
+    *,
+    report: Callable[[Report], None],
+    look: Callable[[subprocess.Popen[bytes]], None],
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Run ffmpeg until it ends: `report` hears how far it is four times a second, `look` may do something about it.
+
+    Both are called in this thread, `look` at least every 0.2 s; what they raise ends ffmpeg, as in `run_ffmpeg`. A `q`
+    that `look` writes to its input makes it finish its file. `environment` is added to the little that it sees.
+
+    Raises:
+        FfmpegFailed: ffmpeg said no.
+    """
     command = [
-        *(str(toolbox.ffmpeg), "-nostdin", "-hide_banner", "-nostats", "-v", "error"),
+        *(str(toolbox.ffmpeg), "-hide_banner", "-nostats", "-v", "error"),
         *("-progress", "pipe:1", "-stats_period", "0.25"),
         *arguments,
     ]
-    progress, complaints = _ProgressLines(duration, on_progress), _Tail()
+    progress, complaints = _ProgressLines(report), _Tail()
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**_environment(), **(environment or {})},
     ) as process:
         try:
-            _follow([(process.stdout, progress.feed), (process.stderr, complaints.feed)], stop)
+            _follow([(process.stdout, progress.feed), (process.stderr, complaints.feed)], lambda: look(process))
             code = process.wait()
         except BaseException:
             _end(process)
             raise
     if code != 0:
         raise FfmpegFailed("ffmpeg could not convert the file.", _last_lines(complaints.kept) or f"exit code {code}")
-    on_progress(1.0)
 
 
-def _follow(pipes: Sequence[tuple[IO[bytes] | None, Callable[[bytes], None]]], stop: threading.Event | None) -> None:
+def _follow(pipes: Sequence[tuple[IO[bytes] | None, Callable[[bytes], None]]], look: Callable[[], None]) -> None:
     """Hand on what comes out of the pipes until all have ended."""
     with selectors.DefaultSelector() as selector:
         for pipe, feed in pipes:
@@ -438,8 +478,7 @@ def _follow(pipes: Sequence[tuple[IO[bytes] | None, Callable[[bytes], None]]], s
                     key.data(chunk)
                 else:
                     selector.unregister(key.fileobj)
-            if stop is not None and stop.is_set():
-                raise FfmpegStopped("The conversion was stopped.")
+            look()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -454,16 +493,21 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 class _ProgressLines:
     """Reads `-progress`: lines of `key=value`, of which `out_time_us` is how far the result reaches."""
 
-    def __init__(self, duration: float | None, on_progress: Callable[[float], None]) -> None:
-        self._duration = duration
-        self._on_progress = on_progress
+    def __init__(self, report: Callable[[Report], None]) -> None:
+        self._report = report
         self._rest = b""
+        self._bytes = 0
 
     def feed(self, chunk: bytes) -> None:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
-        times = [line.removeprefix(b"out_time_us=") for line in lines if line.startswith(b"out_time_us=")]
-        if times and self._duration and times[-1].strip().isdigit():  # "N/A" before the first frame is out
-            self._on_progress(min(int(times[-1]) / 1e6 / self._duration, 1.0))
+        for line in lines:
+            key, _, value = line.strip().partition(b"=")
+            if not value.isdigit():  # "N/A" before the first frame is out
+                continue
+            if key == b"total_size":  # comes before the time
+                self._bytes = int(value)
+            elif key == b"out_time_us":
+                self._report(Report(int(value) / 1e6, self._bytes))
 
 
 class _Tail:

@@ -13,6 +13,7 @@ from yt_dlp.networking.impersonate import ImpersonateTarget
 from downloads.engine import cures, messages
 from downloads.engine.classification import classify
 from downloads.engine.cookies import cookie_policy, parse_cookies
+from downloads.engine.egress import refused_by
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.filenames import clean_text
 from downloads.engine.formats import PostProcessing, Quality, format_options
@@ -34,10 +35,10 @@ Json = dict[str, Any]
 class Wrong(Exception):
     """The download cannot be completed, for a reason of our own."""
 
-    def __init__(self, reason: Reason, phase: Phase, detail: str = "") -> None:
-        """Take what happened."""
+    def __init__(self, reason: Reason, phase: Phase, detail: str = "", retry_after: float | None = None) -> None:
+        """Take what happened, and in how many seconds another try makes sense, where that is known."""
         super().__init__(detail)
-        self.failure = Failure(reason=reason, phase=phase, detail=detail)
+        self.failure = Failure(reason=reason, phase=phase, detail=detail, retry_after=retry_after)
 
 
 class _Log:
@@ -103,7 +104,7 @@ def _check_source_address(address: str) -> None:
 
 def failure_of(error: Exception, phase: Phase, job: messages.Job | messages.LookUpJob, guard: Guard) -> Failure:
     """What happened, as far as the error, the guard and the job know it together."""
-    failure = classify(error, phase, guard.refused)
+    failure = classify(error, phase, [*guard.refused, *refused_by(job.egress)])
     if job.source_address and failure.reason is Reason.NETWORK and OTHER_FAMILY.search(failure.detail):
         return Failure(reason=Reason.SOURCE_ADDRESS, phase=phase, detail=failure.detail)
     return failure
@@ -222,6 +223,7 @@ def found(info: dict[str, Any]) -> messages.Found:
         duration=_duration(info.get("duration")),
         thumbnail=_web_address(info.get("thumbnail")),
         upload_date=_date(info.get("upload_date")),
+        is_live=bool(info.get("is_live")),
     )
 
 

@@ -18,6 +18,8 @@ from downloads.engine.filenames import MAX_SUFFIX_BYTES, SUFFIX
 from downloads.engine.formats import PostProcessing, Quality
 
 FRAME_LIMIT = 4 * 1024 * 1024
+# What the parent says after the job, in single bytes: that it lives, and that a recording is to end and be kept.
+ALIVE, FINISH = b".", b"f"
 _LENGTH = struct.Struct("!I")
 _NO_NUL = r"\A[^\x00]*\Z"  # which PostgreSQL does not take
 
@@ -32,9 +34,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
 
     `folder` is the task's own working folder; `cookies` is the text that the user gave, in the clear, in memory only;
     `looked_up` is what a look-up a short while ago said in `Kept`, or empty; `playlist_limit` is how many entries of a
-    playlist are taken; `memory_limit` is in bytes for each process, 0 for none; `egress` is the address of the proxy
-    that what is no Python socket has to go through, with this job's own credentials in it, and everything else too
-    where `through_egress` says so.
+    playlist are taken; `live_limit` is how many seconds of a live stream are recorded, 0 for all; `memory_limit` is in
+    bytes for each process, 0 for none; `egress` is the address of the proxy that what is no Python socket has to go
+    through, with this job's own credentials in it, and everything else too where `through_egress` says so.
 
     What an administrator has set for the site: `rate_limit` is in bytes a second for the whole job, 0 for none;
     `source_address` an address of this machine, to which the proxy binds where all goes through it; `impersonate` a
@@ -59,6 +61,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     rate_limit: int = 0
     source_address: str = ""
     impersonate: str = ""
+    live_limit: float = 0
 
 
 class LookUpJob(msgspec.Struct, frozen=True, kw_only=True, tag="look_up"):

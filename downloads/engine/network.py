@@ -250,10 +250,11 @@ class Guard:
 
     _EVENTS: Final = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 
-    def __init__(self, policy: AddressPolicy) -> None:
+    def __init__(self, policy: AddressPolicy, egress: tuple[str, int] | None = None) -> None:
         self.refused: list[str] = []
         """The first refusals, 20 at most. Libraries hide a refusal behind an error that looks worth a retry."""
         self._policy = policy
+        self._egress = egress
 
     def hook(self, event: str, args: tuple[object, ...]) -> None:
         """Judge one audit event; every event of the interpreter comes through here.
@@ -261,8 +262,11 @@ class Guard:
         Raises:
             AddressRefused: the connection goes where the policy forbids.
         """
-        if event in self._EVENTS:
+        if event in self._EVENTS and not self._is_egress(event, args[1]):
             self._judge(args[1])
+
+    def _is_egress(self, event: str, address: object) -> bool:
+        return event == "socket.connect" and self._egress is not None and address == self._egress
 
     def _judge(self, address: object) -> None:
         if address is None:  # sendmsg on a socket whose connection has been judged
@@ -289,11 +293,13 @@ def _numeric_host(address: object) -> str | None:
             return None
 
 
-def install_guard(policy: AddressPolicy) -> Guard:
+def install_guard(policy: AddressPolicy, egress: tuple[str, int] | None = None) -> Guard:
     """Hold this process to the policy from now on; no code can take the guard away again.
+
+    Connections to `egress`, the address and port of our own proxy, pass whatever the policy says: it judges for itself.
 
     To be called before the first request, since a connection that stands is not judged.
     """
-    guard = Guard(policy)
+    guard = Guard(policy, egress)
     sys.addaudithook(guard.hook)
     return guard

@@ -53,11 +53,16 @@ class Child:
             select.select([self._connection], [], [], timeout)
         return self._reader.read()
 
+    def finish(self) -> None:
+        """Tell it to end the recording of a live stream and to make a file of it; any other download goes on."""
+        with contextlib.suppress(OSError):  # a dead child is noticed by its end of file
+            self._connection.send(messages.FINISH)
+
     def _keep_alive(self) -> None:
         if time.monotonic() - self._spoke_at >= KEEP_ALIVE_EVERY:
             self._spoke_at = time.monotonic()
             with contextlib.suppress(OSError):  # a dead child is noticed by its end of file
-                self._connection.send(b".")
+                self._connection.send(messages.ALIVE)
 
     def is_gone(self) -> bool:
         """Whether no process of the group is left. Once gone, the number is never looked at again: it may be reused."""

@@ -19,6 +19,9 @@ CARRIED = (
     "id",
     "on",
     "need_cookie",
+    "lasts",
+    "speed",
+    "window",
 )
 ALWAYS = float("inf")
 

@@ -12,6 +12,7 @@ import imageio_ffmpeg
 
 MARKER = "complete"
 SECONDS = 12
+LIVE_SECONDS = 60  # then the stream begins again, with a discontinuity
 HEIGHTS = (180, 360, 720)
 BITRATES = {180: 300, 360: 1800, 720: 3000}  # kbit/s
 CODECS = {180: "avc1.42C00D", 360: "avc1.42C01E", 720: "avc1.42C01F"}
@@ -50,6 +51,7 @@ def _make_whole(folder):
         _make_direct(media / "direct", work)
         _make_hls(media / "hls", work)
         _make_dash(media / "dash", work)
+        _make_live(media / "live", work)
         (media / MARKER).touch()
         os.rename(media, folder)  # noqa: PTH104 - what this module rests on: atomic, and refused for a full folder
 
@@ -70,7 +72,7 @@ def _make_direct(direct, work):
 
 def _make_hls(hls, work):
     _segment(hls / "plain", *_both(work, 360))
-    _make_encrypted(hls / "aes", work)
+    _make_encrypted(hls / "aes", work, _both(work, 360))
     for height in HEIGHTS:
         _segment(hls / "multi" / str(height), *_both(work, height))
         _segment(hls / "split" / str(height), *_only_picture(work, height))
@@ -80,13 +82,13 @@ def _make_hls(hls, work):
     _write_master(hls / "split" / "master.m3u8", sound, audio_group=',AUDIO="sound"')
 
 
-def _make_encrypted(folder, work):
+def _make_encrypted(folder, work, streams):
     folder.mkdir(parents=True)
     key = folder / "key.bin"
     key.write_bytes(KEY)
     key_info = work / "key.info"
     key_info.write_text(f"key.bin\n{key}\n{IV}\n")
-    _segment(folder, *_both(work, 360), "-hls_key_info_file", key_info)
+    _segment(folder, *streams, "-hls_key_info_file", key_info)
 
 
 def _segment(folder, *arguments):
@@ -121,6 +123,21 @@ def _make_dash(dash, work):
     sets = ["-adaptation_sets", "id=0,streams=v id=1,streams=a", "-seg_duration", "2"]
     sound = ["-i", work / "media/direct/audio.m4a"]
     _ffmpeg(*pictures, *sound, *maps, "-c", "copy", "-f", "dash", *sets, *names, dash / "manifest.mpd")
+
+
+def _make_live(live, work):
+    reordered = ["-bf", "2", "-x264-params", "b-adapt=0"]  # as broadcasts are: packets in another order than frames
+    picture, sound = work / "live.mp4", work / "live.m4a"
+    _ffmpeg(*_picture(180, LIVE_SECONDS), *_h264(200), "-preset", "superfast", *reordered, picture)
+    _ffmpeg(*_tone(LIVE_SECONDS), *AAC, sound)
+    both = ["-i", picture, "-i", sound]
+    _segment(live / "plain", *both)
+    _make_encrypted(live / "aes", work, both)
+    _segment(live / "picture", "-i", picture)
+    _segment(live / "sound", "-i", sound)
+    sound_line = '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="sound",NAME="English",DEFAULT=YES,URI="sound/index.m3u8"'
+    variant = f'{_stream_line(180)},AUDIO="sound"\npicture/index.m3u8'
+    (live / "split.m3u8").write_text(f"#EXTM3U\n#EXT-X-VERSION:3\n{sound_line}\n{variant}\n")
 
 
 def _picture(height, seconds):

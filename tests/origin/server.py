@@ -5,6 +5,9 @@ Routes:
     /direct/big.bin   not media: ?size=N bytes (1000000) that `big_bytes` can tell at every position
     /hls/             plain/index.m3u8 aes/index.m3u8 (its key: aes/key.bin) multi/master.m3u8 split/master.m3u8
     /dash/            manifest.mpd
+    /live/            plain/index.m3u8 aes/index.m3u8 split.m3u8 (picture/index.m3u8 and sound/index.m3u8): a broadcast
+                      in segments of about a second, which begins with the first request for one of its playlists, for
+                      each `id` anew
     /page/            video.html hls.html hidden.html (yt-dlp alone misses it) playlist.html feed.rss none.html
                       titled.html?title=TEXT&author=TEXT
     /shape/NAME.html  a page for each form in which sites write where their video is: see the folder shapes
@@ -16,9 +19,12 @@ Routes:
 
 A test may have the origin serve texts of its own as well: `Origin.serve`.
 
-Parameters of /direct/, /hls/, /dash/, /page/, /shape/ and /drip:
+Parameters of /direct/, /hls/, /dash/, /live/, /page/, /shape/ and /drip:
     need_cookie=1     403 without the cookie `pass=open`, for whatever is asked
     type=TEXT         another Content-Type for this very request
+    lasts=N           of /live/: the broadcast ends after N segments; without it, it never ends
+    speed=S           of /live/: S segments a second (1)
+    window=N          of /live/: how many segments its playlists show (6); 0 for all from the first on
     and the behaviour:
     delay=S           seconds before the first byte of the answer
     rate=N            bytes a second for each connection, sent evenly
@@ -52,6 +58,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from tests.origin import live
 from tests.origin.behaviour import Behaviour, is_aimed_at
 from tests.origin.content import Content, big_file, find
 
@@ -85,6 +92,7 @@ class Origin:
         self._records: list[Record] = []
         self._counts = Counter()
         self._served: dict[str, Content] = {}
+        self._broadcasts: dict[str, float] = {}
         self._server = _Server(self, port)
         self.port = self._server.server_address[1]
         self.base = f"http://127.0.0.1:{self.port}"
@@ -127,10 +135,11 @@ class Origin:
         return sum(record.bytes_sent for record in self.requests_for(path_prefix))
 
     def reset(self) -> None:
-        """Forget every request and every count of `times` and `cut_times`."""
+        """Forget every request, every count of `times` and `cut_times`, and every broadcast."""
         with self._lock:
             self._records.clear()
             self._counts.clear()
+            self._broadcasts.clear()
 
     def add(self, record: Record) -> None:
         with self._lock:
@@ -141,6 +150,12 @@ class Origin:
         with self._lock:
             self._counts[key] += 1
             return self._counts[key]
+
+    def begin_broadcast(self, name: str, *, seconds_ago: float = 0) -> float:
+        """Let the broadcast of this `id` have begun, unless it has already, and return its age in seconds."""
+        now = time.monotonic()
+        with self._lock:
+            return now - self._broadcasts.setdefault(name, now - seconds_ago)
 
     def send(self, connection: socket.socket, data: bytes, record: Record) -> None:
         """Send all of it, and count each byte before anybody can look."""
@@ -217,6 +232,15 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer_with(content, Behaviour.asked_by(self.query) if aimed else Behaviour())
 
     answer_hls = answer_dash = answer_page = answer_shape = answer_direct
+
+    def answer_live(self, _):
+        recorded = self.origin.media / self.route.lstrip("/")
+        if recorded.name != "index.m3u8" or not recorded.is_file():
+            self.answer_direct(_)
+            return
+        content = live.playlist(recorded, self.query, self.origin.begin_broadcast(self.query.get("id", "")))
+        aimed = is_aimed_at(self.route, self.query, document=True)
+        self._answer_with(content, Behaviour.asked_by(self.query) if aimed else Behaviour())
 
     def answer_drip(self, _):
         size = int(self.query.get("size", 1_000_000))
@@ -351,16 +375,16 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Listener:
-    """Take TCP connections on a port of 127.0.0.1 and count them, inside a `with`. Each gets a tiny HTTP 200."""
+    """Take TCP connections on a port of this machine and count them, inside a `with`. Each gets a tiny HTTP 200."""
 
-    def __init__(self):
-        self._socket = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, host="127.0.0.1"):
+        self._socket = socket.create_server((host, 0))
         self._socket.setblocking(False)  # noqa: FBT003 - the socket module's own signature
         self._lock = threading.Lock()
         self._connections = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="listener", daemon=True)
-        self.port = self._socket.getsockname()[1]
+        self.host, self.port = self._socket.getsockname()
 
     def __enter__(self):
         self._thread.start()
@@ -373,7 +397,7 @@ class Listener:
         self._socket.close()
 
     def url(self, path: str = "/") -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"http://{self.host}:{self.port}{path}"
 
     @property
     def connections(self) -> int:
