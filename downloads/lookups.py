@@ -18,6 +18,7 @@ from django.conf import settings
 from downloads.engine import messages
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.formats import PostProcessing, Quality
+from downloads.engine.network import AddressPolicy
 from downloads.engine.process import Child, Engine, EngineUnavailable
 from downloads.models import ProxyUnreadable, SiteRule, SiteSettings
 
@@ -61,8 +62,8 @@ def look_up(
         LookUpFailed: there is no video, or the site did not answer in time.
     """
     rules = _site_settings(url)
-    with _place():
-        folder = settings.WORK_DIR / f"look-up-{secrets.token_hex(6)}"
+    folder = settings.WORK_DIR / f"look-up-{secrets.token_hex(6)}"
+    with _place(), engine.way_out(AddressPolicy(settings.ALLOWED_NETWORKS), rules.proxy, rules.source_address) as route:
         job = messages.LookUpJob(
             url=url,
             quality=quality,
@@ -73,6 +74,7 @@ def look_up(
             cookies=cookies,
             allowed_networks=tuple(str(network) for network in settings.ALLOWED_NETWORKS),
             memory_limit=settings.ENGINE_MEMORY_LIMIT,
+            egress=route.url,
             through_egress=bool(rules.proxy),
             rate_limit=rules.rate_limit,
             source_address=rules.source_address,

@@ -6,18 +6,31 @@ import logging
 import random
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
+from django.utils import timezone
 
 from downloads import live, lookups, metrics, pictures, playlists, storage
 from downloads.engine import messages
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.filenames import NameFacts, library_folders, library_name
 from downloads.engine.formats import PostProcessing, Quality
+from downloads.engine.network import AddressPolicy
 from downloads.engine.process import Child, Engine, EngineUnavailable
-from downloads.models import GOES_ON, MAX_FAILURES, CookieJar, Facts, LeaseLost, ProxyUnreadable, SiteRule, Task
+from downloads.models import (
+    GOES_ON,
+    MAX_FAILURES,
+    CookieJar,
+    Facts,
+    LeaseLost,
+    ProxyUnreadable,
+    SiteRule,
+    SiteSettings,
+    Task,
+)
 from downloads.sealing import Unreadable, unseal
 from downloads.states import Status, Stop
 
@@ -45,6 +58,9 @@ IN_TURN: dict[Status, tuple[type[Step], ...]] = {
 }
 FIRST_DELAY = 2.0  # seconds until the second attempt; doubled each time
 LONGEST_DELAY = 300.0
+# A broadcast that has not begun is looked at when it is due, at the least this often, and for this long at most
+SOONEST_LOOK, LATEST_LOOK = 30.0, 3600.0  # seconds
+LONGEST_WAIT = timedelta(days=30)
 
 logger = logging.getLogger(__name__)
 
@@ -100,22 +116,24 @@ class Run:
 
     def _run_child(self) -> Ending:
         try:
-            child = self._engine.start(self._job())
-        except EngineUnavailable as error:
-            return self._failure(Reason.KILLED, str(error))
+            cookies = CookieJar.objects.cookies_for(self._task.url, unseal(self._task.sealed_cookies))
+            rules = SiteRule.objects.for_url(self._task.url)
         except Unreadable as error:
             return self._failure(Reason.LOGIN_NEEDED, str(error))
         except ProxyUnreadable as error:
             return self._failure(Reason.PROXY, str(error))
-        try:
-            return self._follow(child)
-        finally:
-            child.stop()
+        with self._engine.way_out(AddressPolicy(settings.ALLOWED_NETWORKS), rules.proxy, rules.source_address) as route:
+            try:
+                child = self._engine.start(self._job(cookies, rules, route.url))
+            except EngineUnavailable as error:
+                return self._failure(Reason.KILLED, str(error))
+            try:
+                return self._follow(child)
+            finally:
+                child.stop()
 
-    def _job(self) -> messages.Job:
+    def _job(self, cookies: str, rules: SiteSettings, egress: str) -> messages.Job:
         task = self._task
-        cookies = CookieJar.objects.cookies_for(task.url, unseal(task.sealed_cookies))
-        rules = SiteRule.objects.for_url(task.url)
         return messages.Job(
             task_id=task.id,
             url=task.url,
@@ -130,6 +148,8 @@ class Run:
             choices=task.wishes,
             playlist_limit=settings.PLAYLIST_LIMIT,
             memory_limit=settings.ENGINE_MEMORY_LIMIT,
+            live_limit=settings.LIVE_LIMIT,
+            egress=egress,
             through_egress=bool(rules.proxy),
             rate_limit=rules.rate_limit,
             source_address=rules.source_address,
@@ -223,7 +243,9 @@ class Run:
         if now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
             stop = self._task.stop_asked(self._lease)
-            if stop not in GOES_ON:
+            if stop == Stop.FINISH:
+                child.finish()
+            elif stop:
                 return Interruption.STOP
         if now - self._news_at > TIME_LIMITS[Status(self._task.status)]:
             stalled = Reason.LOOKUP_TIMED_OUT if self._task.status == Status.STARTING else Reason.STALLED
@@ -289,10 +311,14 @@ class Run:
 
     def _fail(self, failure: Failure) -> None:
         task = self._task
-        failures = 1 if task.downloaded_bytes > self._bytes_before else task.failures + 1
-        limit = TRIES_OF.get(failure.reason, MAX_FAILURES)
-        if failure.retryable and failures < limit:
+        if failure.reason is Reason.UPCOMING:
+            failures, delay = task.failures, min(max(failure.retry_after or 0, SOONEST_LOOK), LATEST_LOOK)
+            is_worth_it = timezone.now() - task.created_at < LONGEST_WAIT
+        else:
+            failures = 1 if task.downloaded_bytes > self._bytes_before else task.failures + 1
             delay = max(_delay(failures), failure.retry_after or 0)
+            is_worth_it = failures < TRIES_OF.get(failure.reason, MAX_FAILURES)
+        if failure.retryable and is_worth_it:
             task.retry_later(self._lease, failure, delay, failures)
             logger.info("Task %s: %s Next attempt in %.0f s. %s", task.id, failure.sentence, delay, failure.detail)
         else:

@@ -15,6 +15,7 @@ from downloads.engine.formats import PostProcessing, Quality
 from downloads.models import ProxyUnreadable, SiteRule, SiteSettings
 from downloads.models.site_rule import NONE, Browser
 from tests.administrator import Administrator
+from tests.proxies import ForeignProxy
 
 RULES = "/admin/downloads/siterule/"
 URL = "https://www.example.com/v"
@@ -245,23 +246,32 @@ def test_the_rate_limit_for_all_sites_holds_for_a_task(service, add_rule, origin
     assert time.monotonic() - began > 202_386 / (250 * 1024) * 0.9
 
 
-@pytest.mark.parametrize(
-    ("rule", "reason"),
-    [
-        ({"source_address": "192.0.2.200"}, "source_address"),
-        ({"proxy": "http://127.0.0.1:9"}, "proxy"),
-        ({"impersonate": "chrome"}, "proxy"),
-    ],
-    ids=["source address", "proxy", "browser"],
-)
-def test_a_rule_reaches_tasks_and_look_ups_of_its_site_alone(service, add_rule, origin, rule, reason):
-    add_rule(site="127.0.0.1", **rule)
+def test_a_source_address_reaches_tasks_and_look_ups_of_its_site_alone(service, add_rule, origin):
+    add_rule(site="127.0.0.1", source_address="192.0.2.200")
     url = origin.url("/direct/small.mp4")
 
     task = service.wait_for(service.download(url))
     looked_up = service.http.post("/api/downloads/extract", json={"url": url})
     elsewhere = service.wait_for(service.download(url.replace("127.0.0.1", "localhost")))
 
-    assert (task["status"], task["error_reason"]) == ("failed", reason)
+    assert (task["status"], task["error_reason"]) == ("failed", "source_address")
     assert looked_up.json()["detail"] == task["error_message"]
     assert elsewhere["status"] == "completed"
+
+
+def test_a_browser_is_impersonated_for_its_site(service, add_rule, origin):
+    add_rule(site="127.0.0.1", impersonate="chrome")
+    url = origin.url("/direct/small.mp4")
+
+    assert service.wait_for(service.download(url))["status"] == "completed"
+    assert service.http.post("/api/downloads/extract", json={"url": url}).status_code == 200
+    assert {"Chrome/" in request.headers["User-Agent"] for request in origin.requests} == {True}
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+def test_all_of_a_task_goes_through_the_proxy_of_its_site(service, add_rule, origin, scheme):
+    with ForeignProxy(scheme) as proxy:
+        add_rule(site="127.0.0.1", proxy=proxy.url)
+        assert service.wait_for(service.download(origin.url("/hls/plain/index.m3u8")))["status"] == "completed"
+        assert len(proxy.asked_for) >= len(origin.requests) > 5
+        assert set(proxy.asked_for) == {("127.0.0.1", origin.port)}

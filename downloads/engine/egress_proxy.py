@@ -148,13 +148,22 @@ class EgressProxy:
             self._loop.run_until_complete(self._accepting)
 
     async def _accept(self) -> None:
+        ready = asyncio.Event()
+        self._loop.add_reader(self._listener, ready.set)
         async with asyncio.TaskGroup() as connections:
             while True:
+                await ready.wait()
+                ready.clear()
                 try:
-                    client, _ = await self._loop.sock_accept(self._listener)
+                    client, _ = self._listener.accept()  # at once, so that no end of this task can lose a connection
+                except BlockingIOError:
+                    continue
                 except OSError:  # no descriptor is free: those who wait, wait
+                    self._loop.remove_reader(self._listener)
                     await asyncio.sleep(_PAUSE)
+                    self._loop.add_reader(self._listener, ready.set)
                 else:
+                    client.setblocking(False)  # noqa: FBT003  the socket module's own signature
                     connections.create_task(self._serve(client))
 
     async def _serve(self, client: socket.socket) -> None:

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     NOT_FOUND = "not_found"
     REMOVED = "removed"
     NOT_LIVE_YET = "not_live_yet"
+    UPCOMING = "upcoming"
     FORMAT_UNAVAILABLE = "format_unavailable"
     SECTION_BEYOND = "section_beyond"
 
@@ -99,6 +100,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.NOT_FOUND: gettext_noop("The site has nothing at this address; check it for a typing error."),
     Reason.REMOVED: gettext_noop("The video is no longer available on its site."),
     Reason.NOT_LIVE_YET: gettext_noop("The video has not been broadcast yet; try again after it has begun."),
+    Reason.UPCOMING: gettext_noop("The broadcast has not begun yet; it is recorded by itself as soon as it does."),
     Reason.FORMAT_UNAVAILABLE: gettext_noop(
         "The video does not come in the quality that was asked for; choose another quality."
     ),
@@ -176,6 +178,7 @@ _CODES_OF_PHASE: Final = {
 
 _RETRYABLE: Final = frozenset(
     {
+        Reason.UPCOMING,
         Reason.RATE_LIMITED,
         Reason.SERVER_ERROR,
         Reason.NETWORK,

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 from downloads.engine import messages, releases
+from downloads.engine.egress_proxy import EgressProxy, Route
+from downloads.engine.network import AddressPolicy
 from downloads.engine.releases import Release
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent.parent
@@ -119,6 +121,7 @@ class Engine:
         self._updates = updates
         self._lock = threading.Lock()
         self._server: _Server | None = None
+        self._proxy: EgressProxy | None = None
 
     def warm_up(self) -> None:
         """Start the fork server now, rather than with the first child.
@@ -144,10 +147,27 @@ class Engine:
             ours.sendall(frame)
         return Child(pid, ours)
 
+    def way_out(self, policy: AddressPolicy, upstream: str = "", source_address: str = "") -> Route:
+        """A route for one job through our own proxy, to be closed when the job has ended.
+
+        Args:
+            policy: where it may lead.
+            upstream: the administrator's proxy that all goes through, or none.
+            source_address: an address of this machine to connect from, or none.
+        """
+        with self._lock:
+            if self._proxy is None:
+                self._proxy = EgressProxy()
+            proxy = self._proxy
+        return proxy.open(policy, upstream or None, source_address or None)
+
     def close(self) -> None:
-        """Let the fork server go: it ends with its last child."""
+        """Let the fork server go: it ends with its last child. The proxy ends at once."""
         with self._lock:
             self._let_go()
+            if self._proxy is not None:
+                self._proxy.close()
+                self._proxy = None
 
     def _fork(self, connection: socket.socket) -> int:
         with self._lock:
