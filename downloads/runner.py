@@ -27,12 +27,12 @@ RENEW_EVERY = 5.0  # seconds, when there is no progress to write
 TIME_LIMITS = {Status.STARTING: 120.0, Status.DOWNLOADING: 60.0, Status.PROCESSING: 3600.0}
 # A result that failed its proof is fetched once more from nothing, not five times: the site's word may be what is wrong
 TRIES_OF = {Reason.INCOMPLETE: 2}
-Step = messages.Found | messages.Progress | messages.Processing | messages.Done
+Step = messages.Found | messages.Pictured | messages.Progress | messages.Processing | messages.Done
 # What the engine may say in which state, beside that it failed
 IN_TURN: dict[Status, tuple[type[Step], ...]] = {
     Status.STARTING: (messages.Found,),
-    Status.DOWNLOADING: (messages.Progress, messages.Processing),
-    Status.PROCESSING: (messages.Progress, messages.Done),
+    Status.DOWNLOADING: (messages.Pictured, messages.Progress, messages.Processing),
+    Status.PROCESSING: (messages.Pictured, messages.Progress, messages.Done),
 }
 FIRST_DELAY = 2.0  # seconds until the second attempt; doubled each time
 LONGEST_DELAY = 300.0
@@ -132,7 +132,8 @@ class Run:
                     return self._failure(Reason.KILLED, f"the engine spoke out of turn: {type(event).__name__}")
                 if isinstance(event, messages.Done):
                     return event
-                self._apply(event)
+                if not isinstance(event, messages.Pictured):
+                    self._apply(event)
             if ending := self._interruption(child):
                 return ending
 
@@ -251,6 +252,8 @@ class Run:
         except (OSError, ValueError) as error:
             return _storing_failed(error)
         complete(task, self._lease, size)
+        for note in done.notes:
+            logger.info("Task %s: %s", task.id, note)
         return None
 
     def _fail(self, failure: Failure) -> None:

@@ -29,7 +29,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
 
     `folder` is the task's own working folder; `cookies` is the text that the user gave, in the clear, in memory only;
     `looked_up` is what a look-up a short while ago said in `Kept`, or empty; `egress` is the address of the proxy that
-    what is no Python socket has to go through, with this job's own credentials in it.
+    what is no Python socket has to go through, with this job's own credentials in it; `sponsorblock_api` is the address
+    of a SponsorBlock server.
     """
 
     task_id: str
@@ -44,6 +45,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     looked_up: str = ""
     choices: Choices = Choices()
     egress: str = ""
+    sponsorblock_api: str = "https://sponsor.ajay.app"
 
 
 class LookUpJob(msgspec.Struct, frozen=True, kw_only=True, tag="look_up"):
@@ -104,12 +106,16 @@ class SideFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
-    """The file is whole and proven. `name` is relative to the task's folder."""
+    """The file is whole and proven. `name` is relative to the task's folder.
+
+    `notes` are sentences, for the log, about what was asked for beside the video and could not be had.
+    """
 
     name: str
     extension: str
     size: Amount
     side_files: tuple[SideFile, ...] = ()
+    notes: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=700)], ...], msgspec.Meta(max_length=100)] = ()
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
