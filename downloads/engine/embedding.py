@@ -45,6 +45,7 @@ HOLDS: Final = {
     "wav": Holds(chapters=False),
 }
 _MP4_FAMILY: Final = frozenset({"mp4", "m4v", "m4a", "mov"})
+_TAGS_OF_MP4: Final = ("major_brand", "minor_version", "compatible_brands")  # without a meaning elsewhere
 _OGG: Final[dict[str, type[OggFileType]]] = {"opus": OggOpus, "ogg": OggVorbis}
 # Their comments have one field for ffmpeg's comment and description: the page's address stays, `synopsis` has the rest.
 _ONE_COMMENT: Final = frozenset({"flac", "opus", "ogg"})
@@ -152,8 +153,10 @@ def _words_of(media: Media, extras: Extras) -> list[str]:
     sources = ("0", "1") if extras.keeps_own_tags else ("1", "0")
     options = [argument for number in sources for argument in ("-map_metadata", number)]
     options += ["-map_chapters", "1" if extras.chapters else "0"]
-    options += ["-movflags", "+faststart"] if media.extension in _MP4_FAMILY else []
-    return options + (["-id3v2_version", "3"] if media.extension == "mp3" else [])  # which Windows reads
+    if media.extension in _MP4_FAMILY:
+        return [*options, "-movflags", "+faststart"]
+    options += [argument for tag in _TAGS_OF_MP4 for argument in ("-metadata", f"{tag}=")]
+    return [*options, "-id3v2_version", "3"] if media.extension == "mp3" else options  # which Windows reads
 
 
 def _named(place: str, **names: str) -> list[str]:

@@ -58,7 +58,9 @@ _FPS = 30.0
 _CINEMA_FPS = 23.9  # 24000/1001, rounded down: the slowest rate that is made on purpose
 _FPS_TOLERANCE = 0.1  # a mean over a file of 30 frames a second is often a little above 30
 
-_ENCODE_VP9: Final = ("-c:v", "libvpx-vp9", "-crf", "31", "-b:v", "0", "-cpu-used", "5", "-row-mt", "1")
+# Five times as fast as libvpx's usual way, for a third more bytes
+_FAST_VP9: Final = ("-deadline", "realtime", "-cpu-used", "6", "-row-mt", "1")
+_ENCODE_VP9: Final = ("-c:v", "libvpx-vp9", "-crf", "31", "-b:v", "0", *_FAST_VP9)
 _ENCODE_VIDEO: Final = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "21", "-profile:v", "high")
 _EVEN: Final = "scale=w=trunc(iw/2)*2:h=trunc(ih/2)*2:out_range=tv"
 # `iw` and `ih` are those after ffmpeg has turned a rotated video upright, which is why this is not computed here.

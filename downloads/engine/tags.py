@@ -48,7 +48,8 @@ def tags(info: Mapping[str, Any], *, with_description: bool) -> dict[str, str]:
     """
     found = {tag: _first(info, names) for tag, names in _SOURCES.items()}
     page = _page(info)
-    found |= {"date": _date(info), "comment": page, "purl": page}
+    # Of a bare file yt-dlp gives the day on which the server got it.
+    found |= {"date": "" if info.get("direct") else _date(info), "comment": page, "purl": page}
     if with_description:
         found["description"] = found["synopsis"] = _lines(info.get("description"))
     return {tag: text for tag, text in found.items() if text}

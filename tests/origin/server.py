@@ -5,14 +5,18 @@ Routes:
     /direct/big.bin   not media: ?size=N bytes (1000000) that `big_bytes` can tell at every position
     /hls/             plain/index.m3u8 aes/index.m3u8 (its key: aes/key.bin) multi/master.m3u8 split/master.m3u8
     /dash/            manifest.mpd
-    /page/            video.html hls.html hidden.html (yt-dlp alone misses it) playlist.html feed.rss none.html
+    /companions/      picture.jpg (.png .webp .gif) huge.png words.vtt (.srt .ttml) audio.opus (.ogg .flac)
+                      hls/master.m3u8 (/hls/multi with subtitles)
+    /sponsors/WHAT/   a SponsorBlock server that knows one video, VIDEO_ID: `sponsor,3,5;intro,8,9` are its parts
+    /page/            described.html (JSON-LD with everything) video.html hls.html hidden.html (yt-dlp alone misses it)
+                      playlist.html feed.rss none.html
     /redirect/CODE    ?to=URL
     /loop             redirects to itself
     /status/CODE      ?retry_after=N
     /hang             takes the request and never answers
     /drip             ?size=N bytes (1000000) announced, one a second sent
 
-Parameters of /direct/, /hls/, /dash/, /page/ and /drip:
+Parameters of /direct/, /hls/, /dash/, /companions/, /page/ and /drip:
     need_cookie=1     403 without the cookie `pass=open`, for whatever is asked
     type=TEXT         another Content-Type for this very request
     and the behaviour:
@@ -34,6 +38,7 @@ behaviour is meant for what the links lead to in the end, so the manifests thems
 contains the text, be it a manifest or not: `on=seg003`, `on=key.bin`, `on=master`.
 """
 
+import json
 import re
 import select
 import socket
@@ -49,7 +54,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from tests.origin.behaviour import Behaviour, is_aimed_at
-from tests.origin.content import big_file, find
+from tests.origin.content import big_file, find, marked
 
 CHUNK = 65_536
 SEND_BUFFER = 65_536  # small: what waits in the kernel counts as sent, though the client may never fetch it
@@ -195,7 +200,10 @@ class _Handler(BaseHTTPRequestHandler):
         aimed = is_aimed_at(self.route, self.query, document=content.document)
         self._answer_with(content, Behaviour.asked_by(self.query) if aimed else Behaviour())
 
-    answer_hls = answer_dash = answer_page = answer_direct
+    answer_hls = answer_dash = answer_page = answer_companions = answer_direct
+
+    def answer_sponsors(self, rest):
+        self._answer_json(marked(rest.partition("/")[0]))
 
     def answer_drip(self, _):
         size = int(self.query.get("size", 1_000_000))
@@ -312,6 +320,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer_head(status, headers)
         if self.command != "HEAD":
             self.origin.send(self.connection, body, self.record)
+
+    def _answer_json(self, value):
+        body = json.dumps(value).encode()
+        self._answer_head(200, {"Content-Type": "application/json", "Content-Length": str(len(body))})
+        self.origin.send(self.connection, body, self.record)
 
     def _answer_head(self, status, headers):
         self.record.status = status
