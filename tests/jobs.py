@@ -110,6 +110,9 @@ class Jobs:
         finally:
             child.stop()
 
+    def packets_of(self, path, stream):
+        return packets(self.toolbox, path, stream)
+
 
 def heard(child, limit=40):
     deadline = time.monotonic() + limit

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.jobs import Jobs, packets, video
+from tests.jobs import Jobs, video
 from tests.origin import VIDEO_ID, Origin
 
 CUE = re.compile(r"(\d\d:\d\d:\d\d,\d{3}) --> (\d\d:\d\d:\d\d,\d{3})\n(.*)")
@@ -89,7 +89,7 @@ def test_the_sound_of_a_cut_is_that_of_the_source(run, media, jobs, tmp_path):
     for source, head in zip([outcome.file, media / "direct" / "video.mp4"], heads, strict=True):
         copy = ["-v", "error", "-i", source, "-map", "0:a", "-c", "copy", "-frames:a", "100", head]
         subprocess.run([jobs.toolbox.ffmpeg, *copy], check=True)
-    assert packets(jobs.toolbox, heads[0], "a") == packets(jobs.toolbox, heads[1], "a")
+    assert jobs.packets_of(heads[0], "a") == jobs.packets_of(heads[1], "a")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_without_chapters_the_rest_bears_the_videos_title(run, media, jobs):
     outcome = run("sponsor,2,4", sponsorblock="mark")
     titles = [part["tags"]["title"] for part in outcome.described()["chapters"]]
     assert titles == ["A video", "Sponsor", "A video"]
-    assert outcome.packets("v") == packets(jobs.toolbox, media / "direct" / "video.mp4", "v")
+    assert outcome.packets("v") == jobs.packets_of(media / "direct" / "video.mp4", "v")
 
 
 # ---- Asked for

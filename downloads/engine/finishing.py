@@ -18,7 +18,7 @@ from downloads.engine.formats import PostProcessing
 from downloads.engine.pictures import Pictures
 from downloads.engine.plans import Details, ProcessingFailed
 from downloads.engine.postprocessing import process
-from downloads.engine.tags import chapters, tags
+from downloads.engine.tags import chapters, is_bare, tags
 from downloads.engine.timeline import Timeline, joined
 
 _CONVERSION_SHARE = 0.9  # of the progress; then the file is written once more
@@ -137,7 +137,7 @@ class Finisher:
             texts=tuple(texts) if embeds_texts else (),
             cover=picture.cover if picture else None,
             adds_cover=bool(picture and holds.cover and (is_audio or choices.thumbnail is Place.EMBED)),
-            keeps_own_tags=bool(self._info.get("direct")),
+            keeps_own_tags=is_bare(self._info),
         )
 
     def _embedded(self, file: Path, extras: Extras, on_progress: Callable[[float], None]) -> Path | None:

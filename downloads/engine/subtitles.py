@@ -172,8 +172,9 @@ def moved(text: str, timeline: Timeline) -> str:
 def _cues(text: str) -> Iterator[tuple[float, float, str]]:
     text = text.replace("\r\n", "\n")
     timings = list(_TIMING.finditer(text))
-    for timing, following in zip(timings, [*timings[1:], None], strict=True):
-        words = text[timing.end() : following.start() if following else len(text)]
+    ends = [*(timing.start() for timing in timings[1:]), len(text)]
+    for timing, end in zip(timings, ends, strict=False):  # without any timing there is one end too many
+        words = text[timing.end() : end]
         lines = [line for line in words.split("\n") if line.strip()]
         yield _seconds(*timing.groups()[:4]), _seconds(*timing.groups()[4:]), "\n".join(lines)
 

@@ -49,10 +49,15 @@ def tags(info: Mapping[str, Any], *, with_description: bool) -> dict[str, str]:
     found = {tag: _first(info, names) for tag, names in _SOURCES.items()}
     page = _page(info)
     # Of a bare file yt-dlp gives the day on which the server got it.
-    found |= {"date": "" if info.get("direct") else _date(info), "comment": page, "purl": page}
+    found |= {"date": "" if is_bare(info) else _date(info), "comment": page, "purl": page}
     if with_description:
         found["description"] = found["synopsis"] = _lines(info.get("description"))
     return {tag: text for tag, text in found.items() if text}
+
+
+def is_bare(info: Mapping[str, Any]) -> bool:
+    """Whether there is no page around the file, so that its title is no more than its name."""
+    return bool(info.get("direct")) and info.get("url") == info.get("webpage_url")
 
 
 def _first(info: Mapping[str, Any], names: Iterable[str]) -> str:
@@ -72,7 +77,7 @@ def _lines(value: object) -> str:
 
 def _page(info: Mapping[str, Any]) -> str:
     address = _text(info.get("webpage_url"))
-    return urlunsplit(urlsplit(address)._replace(query="", fragment="")) if info.get("direct") else address
+    return urlunsplit(urlsplit(address)._replace(query="", fragment="")) if is_bare(info) else address
 
 
 def _date(info: Mapping[str, Any]) -> str:
