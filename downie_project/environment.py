@@ -76,6 +76,9 @@ class Environment(BaseSettings):
     max_concurrent_extracts: int = Field(4, ge=1, le=100, description="a whole number from 1 to 100")
     extract_time_limit: int = Field(60, ge=1, le=600, description="a whole number of seconds from 1 to 600")
     engine_memory_mb: int = Field(2048, ge=256, le=1_000_000, description="a whole number of MiB from 256 to 1000000")
+    sponsorblock_api: str = Field(
+        "https://sponsor.ajay.app", pattern=r"^https?://[^\s/?#@]+$", description="the address of a SponsorBlock server"
+    )
     live_limit_hours: float = Field(12, ge=0, le=1000, description="a number of hours from 0 (no limit) to 1000")
     playlist_limit: int = Field(500, ge=1, le=5000, description="a whole number from 1 to 5000")
     allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)] = Field(

@@ -35,6 +35,7 @@ MAX_CONCURRENT_DOWNLOADS = ENVIRONMENT.max_concurrent_downloads
 MAX_CONCURRENT_EXTRACTS = ENVIRONMENT.max_concurrent_extracts
 EXTRACT_TIME_LIMIT = ENVIRONMENT.extract_time_limit  # seconds
 ENGINE_MEMORY_LIMIT = ENVIRONMENT.engine_memory_mb * 1024 * 1024  # bytes, for each process of a download
+SPONSORBLOCK_API = ENVIRONMENT.sponsorblock_api
 LIVE_LIMIT = ENVIRONMENT.live_limit_hours * 3600  # seconds of a live stream that are recorded, 0 for all
 PLAYLIST_LIMIT = ENVIRONMENT.playlist_limit
 ALLOWED_NETWORKS = ENVIRONMENT.allowed_networks

@@ -149,6 +149,7 @@ class Run:
             playlist_limit=settings.PLAYLIST_LIMIT,
             memory_limit=settings.ENGINE_MEMORY_LIMIT,
             live_limit=settings.LIVE_LIMIT,
+            sponsorblock_api=settings.SPONSORBLOCK_API,
             egress=egress,
             through_egress=bool(rules.proxy),
             rate_limit=rules.rate_limit,
@@ -307,6 +308,8 @@ class Run:
             withdraw(task)
             return _storing_failed(error)
         complete(task, self._lease, size)
+        for note in done.notes:
+            logger.info("Task %s: %s", task.id, note)
         return None
 
     def _fail(self, failure: Failure) -> None:

@@ -165,7 +165,7 @@ def test_a_child_tells_what_it_does_and_ends(start, origin, tmp_path):
     events = events_of(child)
 
     *before, done = [event for event in events if not isinstance(event, messages.Progress)]
-    assert [type(event) for event in before] == [messages.Found, messages.Processing]
+    assert [type(event) for event in before] == [messages.Found, messages.Processing, messages.Pictured]
     assert (tmp_path / "work" / done.name).stat().st_size == done.size
     wait_until(child.is_gone)
 

@@ -323,7 +323,7 @@ def test_a_file_beside_it_has_its_stem(suffix):
 
 
 @pytest.mark.parametrize(
-    "suffix", [".exe", ".mp4", ".html", ".srt.exe", "srt", "", ".", "..srt", "/x.srt", ".a.b.srt", ".srt\n", ". .srt"]
+    "suffix", [".exe", ".webm", ".html", ".srt.exe", "srt", "", ".", "..srt", "/x.srt", ".a.b.srt", ".srt\n", ". .srt"]
 )
 def test_only_subtitles_and_pictures_lie_beside_a_file(suffix):
     with pytest.raises(ValueError, match="not kept beside"):

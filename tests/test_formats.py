@@ -5,6 +5,7 @@ import copy
 import pytest
 import yt_dlp
 
+from downloads.engine.choices import from_builtins
 from downloads.engine.formats import EXTRA, QUALITIES, PostProcessing, Quality, format_options
 
 
@@ -57,6 +58,12 @@ FAST = [
     make_format("f60", 1080, "avc1.64002a", "mp4a.40.2", tbr=6000, fps=60),
     make_format("f30", 1080, "avc1.640028", "mp4a.40.2", tbr=3000, fps=30),
 ]
+AV1_AND_H264 = [
+    make_format("avc", 720, "avc1.64001f", tbr=1500),
+    make_format("av1", 720, "av01.0.05M.08", tbr=900),
+    make_format("aac", acodec="mp4a.40.2", ext="m4a", tbr=129),
+    make_format("sound", acodec="opus", ext="webm", tbr=120),
+]
 DUBBED = [
     make_format("dub", acodec="mp4a.40.2", ext="m4a", tbr=60, language="fr", language_preference=-1),
     make_format("original", acodec="mp4a.40.2", ext="m4a", tbr=120, language="en", language_preference=10),
@@ -64,7 +71,7 @@ DUBBED = [
 ]
 
 
-def choose(formats, quality, post_processing=PostProcessing.NONE):
+def choose(formats, quality, post_processing=PostProcessing.NONE, **wishes):
     """What yt-dlp would download: the format ids and the extension."""
     options = {"quiet": True, "no_warnings": True, "simulate": True, "cachedir": False}
     info = {
@@ -76,7 +83,9 @@ def choose(formats, quality, post_processing=PostProcessing.NONE):
         "duration": 100,
         "formats": copy.deepcopy(formats),
     }
-    with yt_dlp.YoutubeDL(options | format_options(quality, post_processing), auto_init=False) as downloader:
+    with yt_dlp.YoutubeDL(
+        options | format_options(quality, post_processing, from_builtins(wishes)), auto_init=False
+    ) as downloader:
         chosen = downloader.process_ie_result(info, download=False)
     return f"{chosen['format_id']} {chosen['ext']}"
 
@@ -215,6 +224,113 @@ def test_every_pair_of_codecs_has_a_container_for_its_merge(video, audio, expect
         make_format("a", acodec=audio[0], ext=audio[1], tbr=100),
     ]
     assert choose(formats, Quality.BEST) == f"v+a {expected}"
+
+
+@pytest.mark.parametrize(
+    ("quality", "limit", "expected"),
+    [
+        ("best", 720, "av1_720+251 webm"),
+        ("best", 500, "av1_480+251 webm"),
+        ("2160p", 1440, "av1_1440+251 webm"),
+        ("1080p", 480, "avc480+140 mp4"),
+        ("480p", 1080, "avc480+140 mp4"),
+        ("auto", 720, "avc720+140 mp4"),
+        ("worst", 720, "av1_144+139 mp4"),
+        ("best", 100, "av1_144+251 webm"),
+    ],
+)
+def test_the_lower_of_the_quality_and_the_highest_height_counts(quality, limit, expected):
+    assert choose(SEPARATE, Quality(quality), max_height=limit) == expected
+
+
+@pytest.mark.parametrize(
+    ("post_processing", "expected"),
+    [(PostProcessing.MP4, "avc480+140 mp4"), (PostProcessing.PERMUTE, "avc480+140 mp4")],
+)
+def test_the_highest_height_holds_for_every_processing_of_a_picture(post_processing, expected):
+    assert choose(SEPARATE, Quality.BEST, post_processing, max_height=480) == expected
+
+
+def test_the_highest_height_is_of_the_shorter_side():
+    assert choose(VERTICAL, Quality.BEST, max_height=720) == "v720 mp4"
+
+
+@pytest.mark.parametrize(
+    ("codec", "quality", "expected"),
+    [
+        ("h264", "1080p", "avc1080+140 mp4"),
+        ("vp9", "1080p", "vp9_1080+251 webm"),
+        ("av1", "1080p", "av1_1080+251 webm"),
+        ("h264", "best", "vp9_2160+140 mkv"),  # the height comes first, and there is no H.264 so tall
+        ("vp9", "best", "vp9_2160+251 webm"),
+        ("av1", "auto", "av1_1080+251 webm"),
+        ("vp9", "worst", "vp9_144+250 webm"),
+        ("hevc", "720p", "avc720+140 mp4"),  # there is none: the next older one
+    ],
+)
+def test_a_codec_is_preferred_at_the_wanted_height(codec, quality, expected):
+    assert choose(SEPARATE, Quality(quality), video_codec=codec) == expected
+
+
+def test_hevc_is_found_where_there_is_some():
+    assert choose(PLAYLISTS, Quality.BEST, video_codec="hevc") == "h2160 mp4"
+
+
+def test_vp9_means_hdr_too_where_the_best_is_asked_for():
+    assert choose(WITH_HDR, Quality.BEST, video_codec="vp9") == "hdr+sound webm"
+
+
+def test_a_codec_counts_before_frames_a_second():
+    fast_avc = [make_format("avc30", 1080, "avc1.64", "mp4a", fps=30), make_format("vp60", 1080, "vp9", "opus", fps=60)]
+    assert choose(fast_avc, Quality.P1080, video_codec="h264") == "avc30 mp4"
+    assert choose(fast_avc, Quality.P1080) == "vp60 mp4"
+
+
+@pytest.mark.parametrize(
+    ("container", "quality", "expected"),
+    [
+        ("mp4", "best", "vp9_2160+140 mkv"),  # remuxed to MP4 afterwards
+        ("mp4", "1080p", "avc1080+140 mp4"),
+        ("webm", "1080p", "vp9_1080+251 webm"),
+        ("webm", "best", "vp9_2160+251 webm"),
+        ("mkv", "1080p", "av1_1080+251 mkv"),
+        ("mkv", "best", "av1_2160+251 mkv"),
+    ],
+)
+def test_what_a_container_holds_is_preferred_for_it(container, quality, expected):
+    assert choose(SEPARATE, Quality(quality), container=container) == expected
+
+
+def test_webm_takes_av1_before_h264():
+    assert choose(AV1_AND_H264, Quality.P720, container="webm") == "av1+sound webm"
+
+
+@pytest.mark.parametrize("post_processing", [PostProcessing.AUDIO, PostProcessing.MP4, PostProcessing.PERMUTE])
+def test_a_container_makes_no_difference_to_what_is_processed_anyway(post_processing):
+    assert choose(SEPARATE, Quality.P720, post_processing, container="webm") == choose(
+        SEPARATE, Quality.P720, post_processing
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("source", "251 webm"),
+        ("m4a", "140 m4a"),
+        ("opus", "251 webm"),
+        ("mp3", "mp3 mp3"),
+        ("flac", "flac flac"),
+        ("wav", "flac flac"),
+    ],
+)
+def test_the_source_that_needs_no_encoding_is_preferred_for_a_form_of_sound(wanted, expected):
+    lossless = [make_format("flac", acodec="flac", ext="flac", tbr=900)] if wanted in {"flac", "wav"} else []
+    songs = [*lossless, make_format("mp3", acodec="mp3", ext="mp3", tbr=128), *SEPARATE]
+    assert choose(songs, Quality.BEST, PostProcessing.AUDIO, audio_format=wanted) == expected
+
+
+def test_a_form_of_sound_makes_no_difference_to_a_video():
+    assert choose(SEPARATE, Quality.BEST, audio_format="mp3") == choose(SEPARATE, Quality.BEST)
 
 
 def test_the_list_of_qualities_is_that_of_the_api_text():

@@ -63,8 +63,8 @@ def test_a_quality_gives_the_best_height_at_or_below_it(origin, download, qualit
 
 def test_audio_is_cut_out_without_encoding(origin, download):
     media = download(origin.url("/direct/video.mp4"), post_processing="audio")
-    assert codecs(media) == ["aac"]
-    assert media.extension == "m4a"
+    assert [stream.codec for stream in media.audios] == ["aac"]
+    assert (media.videos, media.extension) == ((), "m4a")
 
 
 def test_mp4_is_made_of_what_is_no_mp4(origin, download):

@@ -8,7 +8,8 @@ import pytest
 
 from downloads.engine.ffmpeg import FfmpegFailed, Media, Stream, Toolbox, prepare_toolbox, probe
 from downloads.engine.formats import PostProcessing
-from downloads.engine.postprocessing import ProcessingFailed, plan, process
+from downloads.engine.plans import ProcessingFailed, plan
+from downloads.engine.postprocessing import process
 
 AUDIO, MP4, PERMUTE = PostProcessing.AUDIO, PostProcessing.MP4, PostProcessing.PERMUTE
 

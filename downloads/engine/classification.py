@@ -195,6 +195,11 @@ def classify(error: BaseException, phase: Phase, refused: Sequence[str] = ()) ->
     return Failure(reason, phase, detail, _retry_after(chain))
 
 
+def disk_reason(text: str) -> Reason | None:
+    """What happened to the disk, in the words of a program that met it; `None` where that is not what happened."""
+    return _match(_TEXT_OF_DISK, [text])
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """Yield the error and all that led to it, nearest first; yt-dlp keeps causes in places of its own."""
     seen: set[int] = set()

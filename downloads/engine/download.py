@@ -1,4 +1,4 @@
-"""One attempt at one download: look up, download, prove, convert."""
+"""One attempt at one download: look up, download, prove, finish."""
 
 import json
 import threading
@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from downloads.engine import cures, messages
+from downloads.engine.classification import disk_reason
+from downloads.engine.companions import Collected, Companions
 from downloads.engine.errors import Failure, Phase, Reason
-from downloads.engine.ffmpeg import NotMedia, prepare_toolbox, probe
-from downloads.engine.formats import PostProcessing
+from downloads.engine.fetching import Fetcher
+from downloads.engine.ffmpeg import Media, NotMedia, prepare_toolbox, probe
+from downloads.engine.finishing import Finisher, converts
 from downloads.engine.live_and_sections import Streams
 from downloads.engine.lookup import Wrong, failure_of, found, give_cookies, items_of, look_up, options, way_out
 from downloads.engine.network import Guard
-from downloads.engine.postprocessing import ProcessingFailed, process
+from downloads.engine.plans import ProcessingFailed
 from downloads.engine.progress import ProgressMeter, Reading
+from downloads.engine.sizes import Scale, lighter, limit_files, refuse_if_heavier, too_large
 
 FRAGMENTS_AT_ONCE = 8
 PROBE_LIMIT = 60.0  # seconds
@@ -25,7 +29,7 @@ STALE = frozenset({Reason.LINK_EXPIRED, Reason.ACCESS_DENIED, Reason.NOT_FOUND, 
 
 
 class Download:
-    """One attempt: look up, download, convert, prove."""
+    """One attempt: look up, download, prove, finish."""
 
     def __init__(self, job: messages.Job, say: messages.Say, guard: Guard, finish: threading.Event) -> None:
         """Take the job, the way to the parent, the guard with what it refused, and the wish to end a recording."""
@@ -33,6 +37,7 @@ class Download:
         self._say = say
         self._guard = guard
         self._folder = Path(job.folder)
+        self._limit = job.choices.max_filesize
         self._toolbox = prepare_toolbox(Path(job.tools), override=Path(job.tools))
         self._phase = Phase.LOOKUP
         self._meter: ProgressMeter | None = None
@@ -43,13 +48,16 @@ class Download:
 
     def run(self) -> None:
         """Do it all; every failure becomes one `Failed`."""
+        if self._limit:
+            limit_files(self._limit)
         try:
             self._run()
         except Wrong as wrong:
             self._say(messages.Failed(failure=wrong.failure))
         except ProcessingFailed as error:
             detail = f"{error} {error.detail}"
-            failure = Failure(reason=Reason.POSTPROCESSING_FAILED, phase=Phase.PROCESSING, detail=detail)
+            reason = disk_reason(detail) or Reason.POSTPROCESSING_FAILED
+            failure = Failure(reason=reason, phase=Phase.PROCESSING, detail=detail)
             self._say(messages.Failed(failure=failure))
         except Exception as error:  # noqa: BLE001  this is the engine's border: whatever yt-dlp raises gets its name here
             self._say(messages.Failed(failure=self._classify(error)))
@@ -72,9 +80,10 @@ class Download:
             self._deliver_recording()
 
     def _try(self) -> None:
-        if self._job.looked_up:
+        kept = json.loads(self._job.looked_up) if self._job.looked_up else None
+        if kept and self._is_enough(kept):
             try:
-                self._attempt(json.loads(self._job.looked_up))
+                self._attempt(kept)
             except Exception as error:
                 if self._classify(error).reason not in STALE:
                     raise
@@ -90,11 +99,16 @@ class Download:
             if info.get("_type") == "playlist":
                 self._say_listed(info)
                 return
+            info = self._choose(ydl, info)
             self._say_found(info)
-            result = self._fetch(ydl, info)
-        self._deliver(result)
+            companions = Companions(self._job, Fetcher(ydl, info, self._guard), self._toolbox, self._say)
+            companions.start()
+            result, media = self._fetch(ydl, info)
+            collected = companions.wait()
+        self._deliver(info, result, media, collected)
 
-    def _fetch(self, ydl: cures.CappedYoutubeDL, info: dict[str, Any]) -> Path:
+    def _fetch(self, ydl: cures.CappedYoutubeDL, info: dict[str, Any]) -> tuple[Path, Media]:
+        """The file that came, or what was recorded, and what it is."""
         streams, duration = self._streams, info.get("duration") or 0
         if info.get("is_live"):
             self._phase = Phase.DOWNLOAD
@@ -108,28 +122,47 @@ class Download:
             result = streams.fetch(ydl, info, section)
             if result:
                 self._begin_processing()
-                return result
+                return result, self._prove(result, 0)
+        if self._limit:
+            refuse_if_heavier(info, self._limit)
         result = self._download(ydl, info)
-        self._prove(result, duration)
-        return streams.cut(result, info, section) if section else result
+        media = self._prove(result, duration)
+        if not section:
+            return result, media
+        result = streams.cut(result, info, section)
+        return result, self._prove(result, 0)
 
-    def _deliver(self, result: Path) -> None:
-        final = self._convert(result)
-        extension = final.suffix.lstrip(".").lower()
+    def _deliver(self, info: dict[str, Any], result: Path, media: Media, collected: Collected) -> None:
+        """Finish the file and say so."""
+        meter = self._meter or self._measure({})
+        finished = Finisher(self._job, info, collected, self._toolbox, self._say).run(
+            result, media, meter.on_conversion
+        )
+        file = finished.file
+        size = file.stat().st_size
+        if self._limit and size > self._limit:
+            raise too_large(size, self._limit, Phase.PROCESSING)
         others = tuple(
             messages.SideFile(name=other.name, suffix=f".part-{number}{other.suffix}")
             for number, other in enumerate(self._others, start=2)
         )
-        height = probe(self._toolbox, final, timeout=PROBE_LIMIT).height
-        size = final.stat().st_size
-        self._say(messages.Done(name=final.name, extension=extension, size=size, height=height, side_files=others))
+        self._say(
+            messages.Done(
+                name=file.name,
+                extension=file.suffix.lstrip(".").lower(),
+                size=size,
+                height=probe(self._toolbox, file, timeout=PROBE_LIMIT).height,
+                side_files=(*finished.side_files, *others),
+                notes=finished.notes,
+            )
+        )
 
     def _options(self) -> dict[str, Any]:
         job = self._job
         # curl keeps a limit for each connection of its own, so there is one
         at_once = 1 if job.impersonate and job.rate_limit else FRAGMENTS_AT_ONCE
         return {
-            **options(job.quality, job.post_processing, job.tools, job.cache),
+            **options(job),
             **way_out(job),
             "paths": {"home": str(self._folder), "temp": str(self._folder / "parts")},
             "outtmpl": {"default": "media.%(ext)s"},
@@ -157,6 +190,18 @@ class Download:
         total = max(int(info.get("playlist_count") or 0), len(info["entries"]))
         self._say(messages.Listed(found=found(info), total=total))
 
+    def _is_enough(self, kept: dict[str, Any]) -> bool:
+        """Whether what was looked up before has subtitles, where they are wanted: most look-ups do not ask for them."""
+        wants_subtitles = self._job.choices.subtitles is not None
+        return not wants_subtitles or bool(kept.get("subtitles") or kept.get("automatic_captions"))
+
+    def _choose(self, ydl: cures.CappedYoutubeDL, info: dict[str, Any]) -> dict[str, Any]:
+        """Choose the formats anew: a look-up for another quality may have been before, and only now sizes are known."""
+        info.pop("requested_formats", None)
+        if self._limit:
+            ydl.format_selector = lighter(ydl.format_selector, self._limit, info.get("duration") or 0)
+        return dict(ydl.process_ie_result(info, download=False))
+
     def _say_found(self, info: dict[str, Any]) -> None:
         """Say once what was found; a second look-up, after a stale one, changes the links and nothing else."""
         if not self._found:
@@ -167,6 +212,8 @@ class Download:
         self._phase = Phase.DOWNLOAD
         meter = self._measure(info)
         ydl.add_progress_hook(meter.on_download)
+        if self._limit:
+            ydl.add_progress_hook(Scale(self._limit).on_download)
         ydl.add_postprocessor_hook(self._on_postprocessor)
         result = ydl.process_ie_result(info, download=True)
         self._begin_processing()
@@ -177,16 +224,14 @@ class Download:
         return path
 
     def _measure(self, info: dict[str, Any]) -> ProgressMeter:
-        converts = self._job.post_processing != PostProcessing.NONE
-        self._meter = meter = ProgressMeter(info, converts=converts, emit=self._report)
+        self._meter = meter = ProgressMeter(info, converts=converts(self._job), emit=self._report)
         return meter
 
-    def _join(self) -> Path:
+    def _join(self) -> tuple[Path, Media]:
         self._begin_processing()
         joined = self._streams.join()
         self._others = joined.others
-        self._prove(joined.file, 0)
-        return joined.file
+        return joined.file, self._prove(joined.file, 0)
 
     def _deliver_recording(self) -> None:
         """Make a file of what earlier attempts have recorded."""
@@ -194,7 +239,8 @@ class Download:
         if known and not self._found:
             self._found = True
             self._say(known)
-        self._deliver(self._join())
+        info = {"webpage_url": self._job.url} | ({"title": known.title, "uploader": known.uploader} if known else {})
+        self._deliver(info, *self._join(), Collected())
 
     def _on_postprocessor(self, hook: dict[str, Any]) -> None:
         self._begin_processing()
@@ -218,7 +264,7 @@ class Download:
             )
         )
 
-    def _prove(self, path: Path, wanted: float) -> None:
+    def _prove(self, path: Path, wanted: float) -> Media:
         """Success is proven, not believed: yt-dlp returns normally with missing fragments, or with a text as "video".
 
         What fails is thrown away, so that the next attempt starts from nothing instead of from what cannot be trusted.
@@ -233,10 +279,7 @@ class Download:
             path.unlink()
             detail = f"the file lasts {media.duration:.1f} s, the video {wanted:.1f} s"
             raise Wrong(Reason.INCOMPLETE, Phase.DOWNLOAD, detail)
-
-    def _convert(self, path: Path) -> Path:
-        meter = self._meter or self._measure({})
-        return process(path, self._job.post_processing, self._toolbox, on_progress=meter.on_conversion)
+        return media
 
 
 def _seconds_until(timestamp: object) -> float | None:

@@ -147,7 +147,9 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.KILLED: gettext_noop("The download's process ended unexpectedly; start it again to go on."),
     Reason.CANCELLED: gettext_noop("The download was stopped."),
     Reason.NO_SPACE: gettext_noop("The disk is full; free some space and start the download again."),
-    Reason.FILE_TOO_LARGE: gettext_noop("The file is larger than this server allows; choose a lower quality."),
+    Reason.FILE_TOO_LARGE: gettext_noop(
+        "The file is larger than was allowed for it; allow a larger one, or choose a lower quality."
+    ),
     Reason.STORAGE: gettext_noop(
         "The file could not be written; check the permissions and the state of the download folder."
     ),

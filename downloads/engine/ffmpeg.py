@@ -10,6 +10,7 @@ import platform
 import secrets
 import selectors
 import shutil
+import signal
 import struct
 import subprocess
 import threading
@@ -17,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 import msgspec
 
@@ -63,22 +64,38 @@ CONTAINERS: Final = (
     "ape",
     "tta",
 )
-INPUT_WHITE_LISTS: Final = ("-protocol_whitelist", "file,pipe", "-format_whitelist", ",".join(CONTAINERS))
+# Without `image2`, which takes a name for a pattern of names
+PICTURES: Final = ("jpeg_pipe", "png_pipe", "webp_pipe", "gif", "bmp_pipe")
+SUBTITLES: Final = ("srt", "webvtt", "ass")
+
+
+def white_lists(demuxers: Sequence[str]) -> tuple[str, ...]:
+    """The options before an input that allow local files and these demuxers only."""
+    return ("-protocol_whitelist", "file,pipe", "-format_whitelist", ",".join(demuxers))
+
+
+INPUT_WHITE_LISTS: Final = white_lists(CONTAINERS)
 
 _FIELDS: Final = (
     "format=format_name,duration,size:format_tags=major_brand:"
     "stream=index,codec_type,codec_name,codec_tag_string,profile,level,pix_fmt,color_transfer,width,height,"
-    "avg_frame_rate,channels,sample_rate,bit_rate:stream_disposition=attached_pic"
+    "avg_frame_rate,channels,sample_rate,bit_rate,bits_per_sample,bits_per_raw_sample:stream_disposition=attached_pic"
 )
 
 _TAIL = 4096  # bytes of what ffmpeg complained about that are kept
 _LINES = 5  # and how many lines of them are told
 _POLL = 0.2  # seconds between two looks
 _GRACE = 1.0  # seconds between TERM and KILL
+_SEEK_LIMIT = 60.0  # seconds
 _BOXES = 64  # an honest MP4 has about five boxes before its media
 
 _SYSTEMS = {"Linux": "linux", "Darwin": "osx"}
 _PROCESSORS = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+NO_SPACE: Final = "No space left on device"
+TOO_LARGE: Final = "File too large"
+"""What the C library says, and so ffmpeg."""
 
 
 class ToolMissing(Exception):
@@ -131,6 +148,7 @@ class Stream:
 
     `kind` is ffprobe's codec_type: video, audio, subtitle, data, attachment. `fps` is the mean over the file. `width`
     and `height` are as stored, before any rotation. `transfer` names the transfer function (smpte2084 is HDR10's).
+    `bits` are those of a sample of lossless sound.
     """
 
     index: int
@@ -147,6 +165,7 @@ class Stream:
     channels: int = 0
     sample_rate: int = 0
     bit_rate: int = 0
+    bits: int = 0
     is_attached_picture: bool = False
 
 
@@ -285,6 +304,8 @@ class _ProbedStream(msgspec.Struct):
     channels: int = 0
     sample_rate: str = ""
     bit_rate: str = ""
+    bits_per_sample: int = 0
+    bits_per_raw_sample: str = ""
     disposition: dict[str, int] = {}
 
 
@@ -300,30 +321,81 @@ class _Probed(msgspec.Struct):
     streams: list[_ProbedStream] = []
 
 
+class _ProbedStart(msgspec.Struct):
+    start_time: str = ""
+
+
+class _ProbedPacket(msgspec.Struct):
+    pts_time: str = ""
+    flags: str = ""
+
+
+class _ProbedPackets(msgspec.Struct):
+    format: _ProbedStart
+    packets: list[_ProbedPacket] = []
+
+
+_Answer = TypeVar("_Answer", bound=msgspec.Struct)
+
+
 def probe(toolbox: Toolbox, path: Path, *, timeout: float) -> Media:
     """What `path` is. Takes about 30 ms; never longer than `timeout` seconds.
 
     Raises:
         NotMedia: neither video nor audio, a container that is not on the white list, or no answer in time.
     """
-    command = [str(toolbox.ffprobe), "-v", "error", "-of", "json", "-show_entries", _FIELDS, *input_arguments(path)]
+    media = _media(_examine(toolbox, path, _FIELDS, _Probed, timeout=timeout), path)
+    if not media.videos and not media.audios:
+        raise NotMedia("The file holds neither video nor audio.")
+    return media
+
+
+def key_frames(toolbox: Toolbox, path: Path, moments: Sequence[float], distance: float) -> list[float]:
+    """When there is a key frame of the first picture at most so far from one of these moments, all in seconds.
+
+    Only what is around the moments is read; the time is that of a conversion, which begins at 0.
+
+    Raises:
+        NotMedia: the file cannot be read.
+    """
+    if not moments:
+        return []
+    around = ",".join(f"{max(moment - distance, 0):.6f}%{moment + distance:.6f}" for moment in moments)
+    entries = "format=start_time:packet=pts_time,flags"
+    options = ("-select_streams", "v:0", "-read_intervals", around)
+    found = _examine(toolbox, path, entries, _ProbedPackets, *options, timeout=_SEEK_LIMIT)
+    begins = _signed(found.format.start_time)
+    return [
+        _signed(packet.pts_time) - begins for packet in found.packets if "K" in packet.flags and "D" not in packet.flags
+    ]
+
+
+def _examine(
+    toolbox: Toolbox, path: Path, entries: str, answer: type[_Answer], *options: str, timeout: float
+) -> _Answer:
+    """What ffprobe says about the file.
+
+    Raises:
+        NotMedia: nothing that makes sense, or nothing in time.
+    """
+    command = [str(toolbox.ffprobe), "-v", "error", "-of", "json", *options, "-show_entries", entries]
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False, env=_environment()
+            [*command, *input_arguments(path)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            env=_environment(),
         )
     except subprocess.TimeoutExpired:
         raise NotMedia(f"The file could not be examined within {timeout:g} seconds.") from None
-    said = _last_lines(done.stderr)
     if done.returncode != 0:
-        raise NotMedia("The file is not a video or audio file that can be read.", said)
+        raise NotMedia("The file is not a video or audio file that can be read.", _last_lines(done.stderr))
     try:
-        probed = msgspec.json.decode(done.stdout.decode(errors="replace"), type=_Probed)
+        return msgspec.json.decode(done.stdout.decode(errors="replace"), type=answer)
     except msgspec.DecodeError as error:
         raise NotMedia("The file could not be examined.", str(error)) from None
-    media = _media(probed, path)
-    if not media.videos and not media.audios:
-        raise NotMedia("The file holds neither video nor audio.", said)
-    return media
 
 
 def _media(probed: _Probed, path: Path) -> Media:
@@ -355,14 +427,19 @@ def _stream(probed: _ProbedStream) -> Stream:
         channels=probed.channels,
         sample_rate=int(_number(probed.sample_rate)),
         bit_rate=int(_number(probed.bit_rate)),
+        bits=max(probed.bits_per_sample, int(_number(probed.bits_per_raw_sample))),
         is_attached_picture=bool(probed.disposition.get("attached_pic")),
     )
 
 
 def _number(text: str) -> float:
     """`30000/1001`, `12.5`; 0 for `N/A`, `0/0` and nothing."""
+    return max(_signed(text), 0.0)
+
+
+def _signed(text: str) -> float:
     try:
-        return max(float(Fraction(text)), 0.0)
+        return float(Fraction(text))
     except (ValueError, ZeroDivisionError, OverflowError):
         return 0.0
 
@@ -388,9 +465,32 @@ def _boxes_up_to_media(path: Path) -> tuple[str, ...]:
 # ---- Conversions
 
 
-def input_arguments(path: Path) -> list[str]:
+def input_arguments(path: Path, demuxers: Sequence[str] = CONTAINERS) -> list[str]:
     """`path` as an input, with the white lists. Safe for every name, because of the `file:` before it."""
-    return [*INPUT_WHITE_LISTS, "-i", f"file:{path}"]
+    return [*white_lists(demuxers), "-i", f"file:{path}"]
+
+
+def run_briefly(toolbox: Toolbox, arguments: Sequence[str], *, timeout: float) -> None:
+    """Run ffmpeg for something small, from any thread, for at most `timeout` seconds; an output is overwritten.
+
+    Raises:
+        FfmpegFailed: ffmpeg said no, or took too long.
+    """
+    command = [str(toolbox.ffmpeg), "-nostdin", "-hide_banner", "-nostats", "-v", "error", "-y", *arguments]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=timeout,
+            check=False,
+            env=_environment(),
+        )
+    except subprocess.TimeoutExpired:
+        raise FfmpegFailed("ffmpeg could not convert the file.", f"not within {timeout:g} seconds") from None
+    if done.returncode != 0:
+        raise FfmpegFailed("ffmpeg could not convert the file.", _last_lines(done.stderr))
 
 
 def run_ffmpeg(
@@ -461,6 +561,8 @@ def follow_ffmpeg(
         except BaseException:
             _end(process)
             raise
+    if code == -signal.SIGXFSZ:
+        raise FfmpegFailed("ffmpeg could not convert the file.", TOO_LARGE)
     if code != 0:
         raise FfmpegFailed("ffmpeg could not convert the file.", _last_lines(complaints.kept) or f"exit code {code}")
 

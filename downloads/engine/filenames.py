@@ -17,8 +17,8 @@ MEDIA_EXTENSIONS: Final = frozenset(
         *("mp3", "m4a", "aac", "opus", "ogg", "oga", "flac", "wav", "mka", "weba", "aiff", "alac", "ac3", "wma"),
     }
 )
-SIDE_EXTENSIONS: Final = frozenset({"srt", "vtt", "ass", "lrc", "jpg", "png", "webp"})
-"""What may lie beside a media file: subtitles, lyrics and pictures."""
+SIDE_EXTENSIONS: Final = frozenset({"srt", "vtt", "ass", "lrc", "jpg", "png", "webp", "mp4", "mkv"})
+"""What may lie beside a media file: subtitles, lyrics, pictures, and further parts of a recording."""
 
 MAX_NAME_BYTES: Final = 255
 """The longest name that the usual file systems take, in bytes of UTF-8."""

@@ -11,7 +11,7 @@ from downloads.engine.errors import Phase, Reason
 from downloads.engine.ffmpeg import FfmpegFailed, Report, Toolbox
 from downloads.engine.lookup import Wrong, found
 from downloads.engine.messages import Job
-from downloads.engine.postprocessing import ProcessingFailed
+from downloads.engine.plans import ProcessingFailed
 from downloads.engine.progress import ProgressMeter
 from downloads.engine.recorder import Recorder, SectionUnreadable, can_read, cut, formats_to_record
 from downloads.engine.recording import Joined, NothingRecorded, Recording, Wishes

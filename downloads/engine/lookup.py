@@ -16,7 +16,7 @@ from downloads.engine.cookies import cookie_policy, parse_cookies
 from downloads.engine.egress import refused_by
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.filenames import clean_text
-from downloads.engine.formats import PostProcessing, Quality, format_options
+from downloads.engine.formats import format_options
 from downloads.engine.network import MAX_URL_LENGTH, Guard
 from downloads.engine.scanner import GenericIE
 
@@ -54,17 +54,22 @@ class _Log:
         """Nothing: the exception says the same."""
 
 
-def options(quality: Quality, post_processing: PostProcessing, tools: str, cache: str) -> Json:
+def options(job: messages.Job | messages.LookUpJob) -> Json:
     """What every run of yt-dlp is given; a download adds where its files go."""
+    wants_subtitles = job.choices.subtitles is not None
     return {
-        **format_options(quality, post_processing),
+        **format_options(job.quality, job.post_processing, job.choices),
+        # Many extractors look for subtitles only then. yt-dlp itself is to fetch none of them.
+        "writesubtitles": wants_subtitles,
+        "writeautomaticsub": wants_subtitles,
+        "subtitleslangs": ["-all"],
         "quiet": True,
         "noprogress": True,
         "no_warnings": True,
         "color": "never",
         "logger": _Log(),
-        "cachedir": cache,
-        "ffmpeg_location": tools,
+        "cachedir": job.cache,
+        "ffmpeg_location": job.tools,
         "noplaylist": True,
         "extract_flat": "in_playlist",
         "ignoreerrors": False,
@@ -186,7 +191,7 @@ class LookUp:
     def run(self) -> None:
         """Say `Described`, and `Kept` where a download may go on from it; or one `Failed`."""
         job = self._job
-        wanted = options(job.quality, job.post_processing, job.tools, job.cache) | {"playlist_items": f"1:{ENTRIES}"}
+        wanted = options(job) | {"playlist_items": f"1:{ENTRIES}"}
         try:
             with cures.CappedYoutubeDL(wanted | way_out(job)) as ydl:
                 give_cookies(ydl, job.cookies, job.url)

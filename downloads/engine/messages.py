@@ -35,8 +35,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     `folder` is the task's own working folder; `cookies` is the text that the user gave, in the clear, in memory only;
     `looked_up` is what a look-up a short while ago said in `Kept`, or empty; `playlist_limit` is how many entries of a
     playlist are taken; `live_limit` is how many seconds of a live stream are recorded, 0 for all; `memory_limit` is in
-    bytes for each process, 0 for none; `egress` is the address of the proxy that what is no Python socket has to go
-    through, with this job's own credentials in it, and everything else too where `through_egress` says so.
+    bytes for each process, 0 for none; `sponsorblock_api` is the address of a SponsorBlock server; `egress` is the
+    address of the proxy that what is no Python socket has to go through, with this job's own credentials in it, and
+    everything else too where `through_egress` says so.
 
     What an administrator has set for the site: `rate_limit` is in bytes a second for the whole job, 0 for none;
     `source_address` an address of this machine, to which the proxy binds where all goes through it; `impersonate` a
@@ -62,6 +63,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     source_address: str = ""
     impersonate: str = ""
     live_limit: float = 0
+    sponsorblock_api: str = "https://sponsor.ajay.app"
 
 
 class LookUpJob(msgspec.Struct, frozen=True, kw_only=True, tag="look_up"):
@@ -156,7 +158,8 @@ class SideFile(msgspec.Struct, frozen=True, kw_only=True):
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """The file is whole and proven. `name` is relative to the task's folder.
 
-    `height` is that of its picture, in pixels of the shorter side; 0 for sound alone.
+    `height` is that of its picture, in pixels of the shorter side; 0 for sound alone. `notes` are sentences, for the
+    log, about what was asked for beside the video and could not be had.
     """
 
     name: str
@@ -164,6 +167,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     size: Amount
     height: Amount = 0
     side_files: Annotated[tuple[SideFile, ...], msgspec.Meta(max_length=MAX_SIDE_FILES)] = ()
+    notes: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=700)], ...], msgspec.Meta(max_length=100)] = ()
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):

@@ -7,6 +7,9 @@ that redirects, manifests and DNS answers are held to the same rule.
 import ipaddress
 import re
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
@@ -255,6 +258,16 @@ class Guard:
         """The first refusals, 20 at most. Libraries hide a refusal behind an error that looks worth a retry."""
         self._policy = policy
         self._egress = egress
+        self._thread = threading.local()
+
+    @contextmanager
+    def unnoted(self) -> Iterator[None]:
+        """Refuse as ever, but do not note it: for requests of this thread without which the download goes on."""
+        self._thread.is_unnoted = True
+        try:
+            yield
+        finally:
+            self._thread.is_unnoted = False
 
     def hook(self, event: str, args: tuple[object, ...]) -> None:
         """Judge one audit event; every event of the interpreter comes through here.
@@ -277,7 +290,7 @@ class Guard:
 
     def _refuse(self, address: object) -> None:
         described = f"address not allowed: {address!r}"[:200]
-        if len(self.refused) < MAX_REFUSALS:
+        if len(self.refused) < MAX_REFUSALS and not getattr(self._thread, "is_unnoted", False):
             self.refused.append(described)
         raise AddressRefused(described)
 

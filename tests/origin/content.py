@@ -26,8 +26,19 @@ TYPES = {
     ".mpd": "application/dash+xml",
     ".html": "text/html; charset=utf-8",
     ".rss": "application/rss+xml; charset=utf-8",
+    ".opus": "audio/ogg",
+    ".ogg": "audio/ogg",
+    ".flac": "audio/flac",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+    ".vtt": "text/vtt",
+    ".srt": "application/x-subrip",
+    ".ttml": "application/ttml+xml",
 }
 SHAPES = Path(__file__).resolve().parent / "shapes"  # one page for each form in which sites write where their video is
+VIDEO_ID = "abcdefghijk"  # of the video that the SponsorBlock server knows
 BLOCK = random.Random(0).randbytes(1_048_573)  # a prime length, so that no shift by a round number goes unnoticed
 
 # $query is carried on inside an attribute, $raw_query inside a script, $about is JSON; `_filled` knows the other names.
@@ -63,6 +74,15 @@ PAGES = {
 <item><title>Second</title><link>$base/direct/small.mp4$query</link></item>
 <item><title>Third</title><link>$base/direct/av1.mp4$query</link></item>
 </channel></rss>
+""",
+    "/page/described.html": """<!DOCTYPE html>
+<html><head><title>A page that says it all</title>
+<script type="application/ld+json">{"@context": "https://schema.org", "@type": "VideoObject",
+"name": "All of it", "description": "What it is about;\\n# and = more", "uploadDate": "2026-03-04",
+"thumbnailUrl": "$base/companions/picture.jpg", "contentUrl": "$base/direct/video.mp4$raw_query",
+"author": {"@type": "Person", "name": "Ann"}, "duration": "PT12S", "hasPart": [
+{"@type": "Clip", "name": "Beginning", "startOffset": 0, "endOffset": 4},
+{"@type": "Clip", "name": "End", "startOffset": 4, "endOffset": 12}]}</script></head><body></body></html>
 """,
     "/page/none.html": """<!DOCTYPE html>
 <html><head><title>A page without a video</title></head><body><p>Nothing to see here.</p></body></html>
@@ -101,6 +121,21 @@ def find(media: Path, path: str, query: dict[str, str], base: str) -> Content | 
         text = REWRITERS[file.suffix](file.read_text(), carried(query))
         return Content.of(text.encode(), file.suffix, document=True)
     return Content.of(file.read_bytes(), file.suffix)
+
+
+def marked(text: str) -> list[dict]:
+    """Return what a SponsorBlock server answers: our video's parts, and those of another one with such a hash."""
+    parts = [part.split(",") for part in text.split(";")]
+    others = _video("somebody-else", [("sponsor", 0, 10)])
+    return [others, _video(VIDEO_ID, [(category, float(start), float(end)) for category, start, end in parts])]
+
+
+def _video(video_id, parts):
+    segments = [
+        {"segment": [start, end], "category": category, "actionType": "skip", "videoDuration": 0, "description": ""}
+        for category, start, end in parts
+    ]
+    return {"videoID": video_id, "segments": segments}
 
 
 def big_file(size: int) -> Content:

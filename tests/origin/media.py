@@ -21,6 +21,12 @@ IV = "0f0e0d0c0b0a09080706050403020100"
 EXACT = ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", "-map_metadata", "-1"]
 FAST_START = ["-movflags", "+faststart"]
 AAC = ["-c:a", "aac", "-b:a", "96k"]
+TTML = """<?xml version="1.0" encoding="utf-8"?>
+<tt xmlns="http://www.w3.org/ns/ttml" xml:lang="en"><body><div>
+<p begin="00:00:01.000" end="00:00:01.800">word 1</p>
+<p begin="00:00:02.000" end="00:00:02.800">word 2</p>
+</div></body></tt>
+"""
 
 
 def media_folder() -> Path:
@@ -52,6 +58,7 @@ def _make_whole(folder):
         _make_hls(media / "hls", work)
         _make_dash(media / "dash", work)
         _make_live(media / "live", work)
+        _make_companions(media / "companions", work)
         (media / MARKER).touch()
         os.rename(media, folder)  # noqa: PTH104 - what this module rests on: atomic, and refused for a full folder
 
@@ -79,7 +86,7 @@ def _make_hls(hls, work):
     _segment(hls / "split" / "audio", *_only_sound(work))
     _write_master(hls / "multi" / "master.m3u8")
     sound = '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="sound",NAME="English",LANGUAGE="en",DEFAULT=YES,URI="audio/index.m3u8"'
-    _write_master(hls / "split" / "master.m3u8", sound, audio_group=',AUDIO="sound"')
+    _write_master(hls / "split" / "master.m3u8", sound, group=',AUDIO="sound"')
 
 
 def _make_encrypted(folder, work, streams):
@@ -97,9 +104,9 @@ def _segment(folder, *arguments):
     _ffmpeg(*arguments, *vod, "-hls_segment_filename", folder / "seg%03d.ts", folder / "index.m3u8")
 
 
-def _write_master(path, *media_lines, audio_group=""):
-    variants = [f"{_stream_line(height)}{audio_group}\n{height}/index.m3u8" for height in HEIGHTS]
-    path.write_text("\n".join(["#EXTM3U", "#EXT-X-VERSION:3", *media_lines, *variants, ""]))
+def _write_master(path, *media_lines, group="", variants=""):
+    streams = [f"{_stream_line(height)}{group}\n{variants}{height}/index.m3u8" for height in HEIGHTS]
+    path.write_text("\n".join(["#EXTM3U", "#EXT-X-VERSION:3", *media_lines, *streams, ""]))
 
 
 def _stream_line(height):
@@ -138,6 +145,46 @@ def _make_live(live, work):
     sound_line = '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="sound",NAME="English",DEFAULT=YES,URI="sound/index.m3u8"'
     variant = f'{_stream_line(180)},AUDIO="sound"\npicture/index.m3u8'
     (live / "split.m3u8").write_text(f"#EXTM3U\n#EXT-X-VERSION:3\n{sound_line}\n{variant}\n")
+
+
+def _make_companions(companions, work):
+    """What sites have beside their videos: pictures, subtitles, and sound in more codecs."""
+    companions.mkdir(parents=True)
+    for name in ("picture.jpg", "picture.png", "picture.webp", "picture.gif"):
+        _ffmpeg(*_picture(720, 1), "-frames:v", "1", companions / name)
+    _ffmpeg("-f", "lavfi", "-i", "color=size=9000x9000", "-frames:v", "1", companions / "huge.png")
+    for name, codec in {"audio.opus": "libopus", "audio.ogg": "libvorbis", "audio.flac": "flac"}.items():
+        _ffmpeg(*_tone(2), "-c:a", codec, companions / name)
+    (companions / "words.vtt").write_text(f"WEBVTT\n\n{_cues('.')}")
+    (companions / "words.srt").write_text(_cues(","))
+    (companions / "words.ttml").write_text(TTML)
+    _make_subtitled(companions / "hls")
+
+
+def _make_subtitled(folder):
+    """The variants of /hls/multi, with subtitles in three parts."""
+    folder.mkdir()
+    words = (
+        '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="words",NAME="English",LANGUAGE="en",DEFAULT=YES,URI="words/index.m3u8"'
+    )
+    _write_master(folder / "master.m3u8", words, group=',SUBTITLES="words"', variants="../../hls/multi/")
+    (folder / "words").mkdir()
+    playlist = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:4", "#EXT-X-PLAYLIST-TYPE:VOD"]
+    for number in range(3):
+        cue = f"00:00:{number * 4:02}.500 --> 00:00:{number * 4 + 2:02}.000\npart {number}\n"
+        (folder / "words" / f"part{number}.vtt").write_text(
+            f"WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00:00.000\n\n{cue}"
+        )
+        playlist += ["#EXTINF:4.0,", f"part{number}.vtt"]
+    (folder / "words" / "index.m3u8").write_text("\n".join([*playlist, "#EXT-X-ENDLIST", ""]))
+
+
+def _cues(mark):
+    """One word a second from 1 to 11: `word 1` from 1.0 to 1.8 and so on."""
+    return "\n".join(
+        f"{second}\n00:00:{second:02}{mark}000 --> 00:00:{second:02}{mark}800\nword {second}\n"
+        for second in range(1, 12)
+    )
 
 
 def _picture(height, seconds):

@@ -8,8 +8,11 @@ Routes:
     /live/            plain/index.m3u8 aes/index.m3u8 split.m3u8 (picture/index.m3u8 and sound/index.m3u8): a broadcast
                       in segments of about a second, which begins with the first request for one of its playlists, for
                       each `id` anew
-    /page/            video.html hls.html hidden.html (yt-dlp alone misses it) playlist.html feed.rss none.html
-                      titled.html?title=TEXT&author=TEXT
+    /companions/      picture.jpg (.png .webp .gif) huge.png words.vtt (.srt .ttml) audio.opus (.ogg .flac)
+                      hls/master.m3u8 (/hls/multi with subtitles)
+    /sponsors/WHAT/   a SponsorBlock server that knows one video, VIDEO_ID: `sponsor,3,5;intro,8,9` are its parts
+    /page/            described.html (JSON-LD with everything) video.html hls.html hidden.html (yt-dlp alone misses it)
+                      playlist.html feed.rss none.html titled.html?title=TEXT&author=TEXT
     /shape/NAME.html  a page for each form in which sites write where their video is: see the folder shapes
     /redirect/CODE    ?to=URL
     /loop             redirects to itself
@@ -19,7 +22,7 @@ Routes:
 
 A test may have the origin serve texts of its own as well: `Origin.serve`.
 
-Parameters of /direct/, /hls/, /dash/, /live/, /page/, /shape/ and /drip:
+Parameters of /direct/, /hls/, /dash/, /live/, /companions/, /page/, /shape/ and /drip:
     need_cookie=1     403 without the cookie `pass=open`, for whatever is asked
     type=TEXT         another Content-Type for this very request
     lasts=N           of /live/: the broadcast ends after N segments; without it, it never ends
@@ -44,6 +47,7 @@ behaviour is meant for what the links lead to in the end, so the manifests thems
 contains the text, be it a manifest or not: `on=seg003`, `on=key.bin`, `on=master`.
 """
 
+import json
 import re
 import select
 import socket
@@ -60,7 +64,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from tests.origin import live
 from tests.origin.behaviour import Behaviour, is_aimed_at
-from tests.origin.content import Content, big_file, find
+from tests.origin.content import Content, big_file, find, marked
 
 CHUNK = 65_536
 SEND_BUFFER = 65_536  # small: what waits in the kernel counts as sent, though the client may never fetch it
@@ -231,7 +235,10 @@ class _Handler(BaseHTTPRequestHandler):
         aimed = is_aimed_at(self.route, self.query, document=content.document)
         self._answer_with(content, Behaviour.asked_by(self.query) if aimed else Behaviour())
 
-    answer_hls = answer_dash = answer_page = answer_shape = answer_direct
+    answer_hls = answer_dash = answer_page = answer_shape = answer_companions = answer_direct
+
+    def answer_sponsors(self, rest):
+        self._answer_json(marked(rest.partition("/")[0]))
 
     def answer_live(self, _):
         recorded = self.origin.media / self.route.lstrip("/")
@@ -357,6 +364,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer_head(status, headers)
         if self.command != "HEAD":
             self.origin.send(self.connection, body, self.record)
+
+    def _answer_json(self, value):
+        body = json.dumps(value).encode()
+        self._answer_head(200, {"Content-Type": "application/json", "Content-Length": str(len(body))})
+        self.origin.send(self.connection, body, self.record)
 
     def _answer_head(self, status, headers):
         self.record.status = status
