@@ -304,6 +304,7 @@ class GenericIE(BuiltInGenericIE):
             "uploader": linked.get("uploader") or self._html_search_meta("author", page, default=None),
             "duration": best.duration or _exact(linked.get("duration")),
             "timestamp": linked.get("timestamp"),
+            "chapters": linked.get("chapters"),
             "live_status": "is_live" if best.is_live else None,
             "http_headers": {"Referer": best.candidate.page},
         }
