@@ -44,16 +44,22 @@ function makeRow(id) {
   return row;
 }
 
-/** A bar without a value says: at work, and nobody knows how much there is. */
 function fill(row, task) {
-  const bar = row.querySelector("progress");
+  const hasBar = WITH_BAR.includes(task.status);
   const done = task.progress_percentage;
   row.dataset.status = task.status;
-  row.querySelector(".title").textContent = task.title || task.url;
-  row.querySelector(".state").textContent = say(task.stopping ? `stopping_${task.stopping}` : `state_${task.status}`);
-  row.querySelector(".percent").textContent = WITH_BAR.includes(task.status) && done ? percent.format(done / 100) : "";
-  row.querySelector(".problem").textContent = WITH_PROBLEM.includes(task.status) ? translate(task.error_message, known) : "";
-  bar.hidden = !WITH_BAR.includes(task.status);
+  setText(row, ".title", task.title || task.url);
+  setText(row, ".state", say(task.stopping ? `stopping_${task.stopping}` : `state_${task.status}`));
+  setText(row, ".percent", hasBar && done ? percent.format(done / 100) : "");
+  setText(row, ".problem", WITH_PROBLEM.includes(task.status) ? translate(task.error_message, known) : "");
+  const bar = row.querySelector("progress");
+  bar.hidden = !hasBar;
   if (done) bar.value = done;
-  else bar.removeAttribute("value");
+  else bar.removeAttribute("value"); // at work, and nobody knows how much there is
+}
+
+/** What has not changed is not touched, so that it is not read out again. */
+function setText(row, selector, text) {
+  const element = row.querySelector(selector);
+  if (element.textContent !== text) element.textContent = text;
 }

@@ -87,4 +87,6 @@ key.value = stored.key;
 if (stored.quality) quality.add(new Option(qualityText(stored.quality), stored.quality, false, true));
 warn();
 await showSites();
-if (await isAllowed(serverAccess(stored.server))) showQualities().catch((problem) => tell({ problem: problem.message }));
+if (await isAllowed(serverAccess(stored.server))) {
+  showQualities().catch((problem) => tell({ problem: problem.message }));
+}
