@@ -19,7 +19,7 @@ export async function isOn(host) {
  * @returns {Promise<boolean>} whether the user did
  */
 export async function turnOn(host) {
-  const answer = ask(siteAccess(host));
+  const answer = ask(siteAccess(host)).catch(() => false); // a browser that will not even ask says no
   const { sites } = await settings();
   await save({ sites: [...new Set([...sites, host])].sort() });
   const isGranted = await answer;

@@ -50,7 +50,7 @@ preset.addEventListener("change", () => {
 cookies.addEventListener("change", async () => {
   complain("own", "");
   if (!cookies.checked) return turnOff(host);
-  cookies.checked = await turnOn(host).catch(() => false);
+  cookies.checked = await turnOn(host);
   if (!cookies.checked) complain("own", say("cookies_refused"));
 });
 
