@@ -6,10 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 # How many tests run at once
 JOBS ?= 2
+EXTENSION_FILES = $(filter-out README.md,$(notdir $(wildcard extension/*)))
 SERVE_OPTIONS := $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format contract lock messages clean
+.PHONY: help install run test check format contract lock messages extension clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,6 +58,12 @@ lock: ## Pin the dependencies anew, from pyproject.toml (needs uv)
 messages: $(VENV)/.installed-dev ## Collect and compile the translations (needs gettext)
 	$(BIN)/python manage.py makemessages --all --no-wrap --add-location file --ignore .venv --ignore data --ignore tests
 	$(BIN)/python manage.py compilemessages --ignore .venv
+	$(BIN)/python manage.py sentences
 
-clean: ## Remove the virtual environment and the caches; downloads stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+extension: ## Pack the browser extension into dist/downie-extension.zip
+	@mkdir -p dist
+	@rm -f dist/downie-extension.zip
+	cd extension && $(PYTHON) -m zipfile -c ../dist/downie-extension.zip $(EXTENSION_FILES)
+
+clean: ## Remove the virtual environment, the caches and what was packed; downloads stay
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
