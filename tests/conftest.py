@@ -4,6 +4,8 @@ import signal
 
 import pytest
 
+from downloads.engine.ffmpeg import prepare_toolbox
+from tests import ytdlp
 from tests.origin import Origin, make_media, media_folder
 from tests.service import Service
 
@@ -38,3 +40,28 @@ def service(tmp_path_factory):
     service = Service(tmp_path_factory.mktemp("service") / "data").start()
     yield service
     service.stop()
+
+
+@pytest.fixture(scope="session")
+def tools(tmp_path_factory):
+    """The programs that come with the installation."""
+    return prepare_toolbox(tmp_path_factory.mktemp("tools"))
+
+
+@pytest.fixture
+def cured(monkeypatch):
+    """yt-dlp with every cure, until the end of the test."""
+    ytdlp.cure(monkeypatch)
+
+
+@pytest.fixture
+def downloader(tmp_path, tools):
+    """A way to make a yt-dlp that downloads to `media.*` in the test's folder; it is closed at the end."""
+    opened = []
+
+    def make(**options):
+        opened.append(ytdlp.make(tmp_path, tools, **options))
+        return opened[-1]
+
+    yield make
+    _ = [ydl.close() for ydl in opened]

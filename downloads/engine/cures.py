@@ -1,40 +1,43 @@
 """What we change inside yt-dlp, each cure with its reason. `tests/test_cures.py` fails when a new version differs.
 
-Made for yt-dlp 2026.10.26. Cures 1 to 3 end silent corruption: before them 5 of 30 HLS downloads that were killed and
-resumed with 4 threads were wrong, after them 0 of 100.
+Made for yt-dlp 2026.10.26. Cures 1 to 3 and 8 to 11 end silent corruption of what is continued: before them 5 of 30 HLS
+downloads that were killed and resumed with 4 threads were wrong. Those of fragments are in `fragments.py` (1, 2, 8, 9),
+those of files in `resume.py` (10 to 12).
 """
 
-import contextlib
-import json
-import os
-import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from yt_dlp import YoutubeDL
 from yt_dlp.downloader.common import FileDownloader
 from yt_dlp.downloader.external import FFmpegFD
 from yt_dlp.downloader.fragment import FragmentFD
+from yt_dlp.downloader.http import HttpFD
 from yt_dlp.networking.common import Request, Response
 from yt_dlp.networking.exceptions import TransportError
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 from yt_dlp.utils import DownloadError
 from yt_dlp.utils.networking import HTTPHeaderDict
 
+from downloads.engine import fragments, resume
 from downloads.engine.ffmpeg import INPUT_WHITE_LISTS
 
 PAGE_LIMIT = 16 * 1024 * 1024  # bytes; pages and manifests, decompressed
 
-_prepare_download = FragmentFD._prepare_frag_download  # noqa: SLF001
 _configuration_args = FFmpegPostProcessor._configuration_args  # noqa: SLF001
 _get_metadata_object = FFmpegPostProcessor.get_metadata_object
 
 
 def apply() -> None:
     """Apply every cure to the yt-dlp that this process has imported."""
-    FragmentFD._write_ytdl_file = write_state  # noqa: SLF001
-    FragmentFD._prepare_frag_download = prepare_fragments  # noqa: SLF001
+    FragmentFD._write_ytdl_file = fragments.write_state  # noqa: SLF001
+    FragmentFD._prepare_frag_download = fragments.prepare_fragments  # noqa: SLF001
+    FragmentFD._prepare_and_start_frag_download = fragments.start_fragments  # noqa: SLF001
+    FragmentFD.download_and_append_fragments = fragments.download_fragments
+    FragmentFD._append_fragment = fragments.append_fragment  # noqa: SLF001
+    FileDownloader.download = resume.download
+    HttpFD.real_download = resume.download_file
+    FileDownloader.best_block_size = staticmethod(resume.best_block_size)
     Request.headers = property(Request.headers.fget, copy_headers)
     FFmpegPostProcessor._configuration_args = whitelisted_arguments  # noqa: SLF001
     FFmpegPostProcessor.get_metadata_object = whitelisted_metadata
@@ -43,65 +46,10 @@ def apply() -> None:
     FileDownloader.report_progress = say_nothing
 
 
-def write_state(self: FragmentFD, context: dict[str, Any]) -> None:
-    """Cure 1: the state of a fragmented download knows the size of the partial file, and is written whole or not.
-
-    The index comes from the fragment's name, since `fragment_index` is changed by the hooks of other threads.
-    """
-    written = re.search(r"-Frag(\d+)$", context.get("fragment_filename_sanitized") or "")
-    stream = context.get("dest_stream")
-    size = 0
-    if stream is not None and not stream.closed:
-        stream.flush()
-        size = os.fstat(stream.fileno()).st_size
-    state: dict[str, Any] = {
-        "current_fragment": {"index": int(written[1]) if written else context["fragment_index"]},
-        "part_size": size,
-    }
-    if "extra_state" in context:
-        state["extra_state"] = context["extra_state"]
-    if context.get("fragment_count") is not None:
-        state["fragment_count"] = context["fragment_count"]
-    path = Path(self.ytdl_filename(context["filename"]))
-    draft = path.with_name(path.name + ".new")
-    draft.write_text(json.dumps({"downloader": state}))
-    draft.replace(path)
-
-
-def prepare_fragments(self: FragmentFD, context: dict[str, Any]) -> Any:  # noqa: ANN401  yt-dlp's own
-    """Cure 2: before it resumes, the partial file is cut to where its state says, or thrown away with it."""
-    if not context.get("live"):
-        part = Path(self.temp_name(context["filename"]))
-        state = Path(self.ytdl_filename(context["filename"]))
-        for fragment in part.parent.glob(f"{_literal(part.name)}-Frag*.part"):
-            fragment.unlink()  # one that is complete is answered with 416 twice, and then skipped silently
-        _cut_to_state(part, state)
-    return _prepare_download(self, context)
-
-
-def _cut_to_state(part: Path, state: Path) -> None:
-    if not part.is_file():
-        state.unlink(missing_ok=True)
-        return
-    wanted = -1
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        wanted = int(json.loads(state.read_text())["downloader"]["part_size"])
-    size = part.stat().st_size
-    if wanted < 0 or size < wanted:
-        part.unlink()
-        state.unlink(missing_ok=True)
-    elif size > wanted:
-        os.truncate(part, wanted)
-
-
-def _literal(name: str) -> str:
-    return re.sub(r"([*?[])", r"[\1]", name)
-
-
 def copy_headers(self: Request, headers: Any) -> None:  # noqa: ANN401  yt-dlp's own
     """Cure 3: a request gets headers of its own, so that the Range of one try does not stay for the next.
 
-    Without it a `.part` that is complete is answered with 416 for ever (yt-dlp issue 12994).
+    Without it a file that cannot be continued is asked for in part for ever (yt-dlp issue 12994).
     """
     self._headers = HTTPHeaderDict(headers)
 

@@ -16,6 +16,8 @@ CARRIED = (
     "nolength",
     "noetag",
     "etag",
+    "weak",
+    "modified",
     "id",
     "on",
     "need_cookie",
@@ -37,6 +39,8 @@ class Behaviour:
     nolength: bool = False
     noetag: bool = False
     etag: str = ""
+    weak: bool = False
+    modified: str = "Thu, 01 Jan 2026 00:00:00 GMT"
 
     @classmethod
     def asked_by(cls, query: dict[str, str]) -> "Behaviour":
@@ -53,6 +57,8 @@ class Behaviour:
             nolength="nolength" in query,
             noetag="noetag" in query,
             etag=query.get("etag", ""),
+            weak="weak" in query,
+            modified=query.get("modified", cls.modified),
         )
 
 
