@@ -28,6 +28,8 @@ LIBRARY_DIR = make_folder(ENVIRONMENT.library_dir or DATA_DIR / "library", "DOWN
 MAX_CONCURRENT_DOWNLOADS = ENVIRONMENT.max_concurrent_downloads
 MAX_CONCURRENT_EXTRACTS = ENVIRONMENT.max_concurrent_extracts
 EXTRACT_TIME_LIMIT = ENVIRONMENT.extract_time_limit  # seconds
+LOOKUP_TIME_LIMIT = ENVIRONMENT.lookup_time_limit  # seconds
+STALL_SECONDS = ENVIRONMENT.stall_seconds
 ALLOWED_NETWORKS = ENVIRONMENT.allowed_networks
 FFMPEG_DIR = ENVIRONMENT.ffmpeg_dir
 

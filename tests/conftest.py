@@ -1,6 +1,7 @@
 """What tests share: generated media, an origin that serves them, and the real service."""
 
 import signal
+import subprocess
 
 import pytest
 
@@ -65,3 +66,14 @@ def downloader(tmp_path, tools):
 
     yield make
     _ = [ydl.close() for ydl in opened]
+
+
+@pytest.fixture(scope="session")
+def long_origin(media, tmp_path_factory, tools):
+    """An origin with a video that takes long to convert, `/direct/long.webm`."""
+    folder = tmp_path_factory.mktemp("long")
+    (folder / "direct").mkdir()
+    source, target = media / "direct" / "vp9.webm", folder / "direct" / "long.webm"
+    subprocess.run([tools.ffmpeg, "-v", "error", "-stream_loop", "60", "-i", source, "-c", "copy", target], check=True)
+    with Origin(folder) as origin:
+        yield origin

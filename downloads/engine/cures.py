@@ -16,13 +16,14 @@ from yt_dlp.downloader.http import HttpFD
 from yt_dlp.networking.common import Request, Response
 from yt_dlp.networking.exceptions import TransportError
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
-from yt_dlp.utils import DownloadError
+from yt_dlp.utils import DownloadError, UnsupportedError
 from yt_dlp.utils.networking import HTTPHeaderDict
 
 from downloads.engine import fragments, resume
 from downloads.engine.ffmpeg import INPUT_WHITE_LISTS
 
 PAGE_LIMIT = 16 * 1024 * 1024  # bytes; pages and manifests, decompressed
+HOPS = 10  # from page to page
 
 _configuration_args = FFmpegPostProcessor._configuration_args  # noqa: SLF001
 _get_metadata_object = FFmpegPostProcessor.get_metadata_object
@@ -90,7 +91,26 @@ def say_nothing(*_: object) -> None:
 
 
 class CappedYoutubeDL(YoutubeDL):
-    """Cure 7: no page or manifest is read beyond `PAGE_LIMIT`, compressed bombs included."""
+    """Cure 7: no page or manifest is read beyond `PAGE_LIMIT`, compressed bombs included.
+
+    Cure 13: pages that lead from one to the next are followed `HOPS` times; yt-dlp follows until Python's stack ends.
+    """
+
+    _hops = 0
+
+    def extract_info(self, url: str, *rest: Any, **options: Any) -> Any:  # noqa: ANN401  yt-dlp's own
+        """Look up as yt-dlp does, which calls this again for a page that leads to another.
+
+        Raises:
+            UnsupportedError: there were too many of these.
+        """
+        if self._hops > HOPS:
+            raise UnsupportedError(url)
+        self._hops += 1
+        try:
+            return super().extract_info(url, *rest, **options)
+        finally:
+            self._hops -= 1
 
     def urlopen(self, request: Any) -> Response:  # noqa: ANN401  yt-dlp's own
         """Open as yt-dlp does; a read without a size ends at the limit with a TransportError."""

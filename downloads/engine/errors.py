@@ -116,7 +116,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     ),
     Reason.LINK_EXPIRED: gettext_noop("The link to the media file has expired; starting again looks it up afresh."),
     Reason.LOOKUP_TIMED_OUT: gettext_noop("The site took too long to show the video; try again later."),
-    Reason.STALLED: gettext_noop("No data came for too long; start the download again to go on."),
+    Reason.STALLED: gettext_noop("The download did not get on for too long; start it again to go on where it was."),
     Reason.KILLED: gettext_noop("The download's process ended unexpectedly; start it again to go on."),
     Reason.CANCELLED: gettext_noop("The download was stopped."),
     Reason.NO_SPACE: gettext_noop("The disk is full; free some space and start the download again."),
