@@ -85,6 +85,8 @@ def the_only_line(run):
         ("DOWNIE_RATE_LIMIT", "0/minute", "600/minute"),
         ("DOWNIE_EXTRACT_RATE_LIMIT", "30/fortnight", "30/minute"),
         ("DOWNIE_MAX_SOCKETS_PER_CLIENT", "0", "a whole number from 1 to 100000"),
+        ("DOWNIE_LOOKUP_TIME_LIMIT", "0", "a whole number of seconds from 1 to 3600"),
+        ("DOWNIE_STALL_SECONDS", "soon", "a whole number of seconds from 1 to 3600"),
     ],
 )
 def test_a_bad_value_is_shown_with_its_cure(complaint, name, value, cure):

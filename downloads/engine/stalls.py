@@ -53,18 +53,16 @@ class Watchdog:
             self._phase = Phase.DOWNLOAD
         elif isinstance(event, messages.Processing):
             self._phase = Phase.PROCESSING
-            self._written_at = _newest(self._folder)
         elif isinstance(event, messages.Progress) and not self._gets_on_with(event):
             return
         self._got_on_at = self._clock()
 
     def overdue(self) -> Failure | None:
         """Why the child is to be stopped: it has not got on for as long as the limit allows."""
-        limit = self._limits[self._phase]
-        if self._clock() - self._got_on_at <= limit:
-            return None
         if self._phase == Phase.PROCESSING and self._has_written():
             self._got_on_at = self._clock()
+        limit = self._limits[self._phase]
+        if self._clock() - self._got_on_at <= limit:
             return None
         reason = Reason.LOOKUP_TIMED_OUT if self._phase == Phase.LOOKUP else Reason.STALLED
         return Failure(reason=reason, phase=self._phase, detail=f"nothing happened for {limit:.0f} s")
@@ -79,7 +77,7 @@ class Watchdog:
         return gets_on
 
     def _has_written(self) -> bool:
-        """Whether anything in the folder is newer than when this was asked last, or than the download."""
+        """Whether anything in the folder is newer than when this was last asked."""
         before, self._written_at = self._written_at, _newest(self._folder)
         return self._written_at > before
 
