@@ -128,16 +128,26 @@ def test_a_list_of_dash_is_continued(undisturbed, interrupted, go_on):
     assert asked == ["seg-2-004.m4s", "seg-2-005.m4s", "seg-2-006.m4s"]
 
 
-def test_parts_of_one_file_are_continued_where_they_say_no_offset(undisturbed, make, site, go_on, tmp_path):
+def test_parts_of_one_file_are_continued_where_they_say_no_offset(undisturbed, interrupted, go_on):
     expected = undisturbed("/hls/ranges/index.m3u8")
-    link = site.url("/hls/ranges/index.m3u8", status=404, skip=5, times=1)
-    with pytest.raises(DownloadError, match="404"):
-        make(tmp_path).download([link])
+    link = interrupted("/hls/ranges/index.m3u8", "media.ts", behaviour={"skip": 5})
 
     content, asked = go_on(link)
 
     assert content == expected
     assert asked == ["media.ts"] * 7
+
+
+def test_a_part_that_seems_complete_is_not_taken_without_a_note(undisturbed, interrupted, go_on, site, tmp_path):
+    expected = undisturbed("/hls/ranges/index.m3u8")
+    link = interrupted("/hls/ranges/index.m3u8", "media.ts", behaviour={"skip": 5})
+    playlist = (site.media / "hls" / "ranges" / "index.m3u8").read_text()
+    size = int(re.findall(r"#EXT-X-BYTERANGE:(\d+)", playlist)[5])
+    (tmp_path / "media.mp4.part-Frag6.part").write_bytes(b"x" * size)
+
+    content, _ = go_on(link)
+
+    assert content == expected
 
 
 def test_parts_of_one_file_are_not_taken_from_a_server_that_ignores_range(make, site, tmp_path):
@@ -199,17 +209,29 @@ def edited(pattern, replacement):
     return edit
 
 
-def with_other_beginning(site):
-    """The first fragment is another one, as an initial segment may be."""
-    shutil.copy(site.media / "hls" / "multi" / "180" / "seg000.ts", site.media / "hls" / "list" / "other.ts")
-    edited("seg000.ts", "other.ts")(site)
+def other(name):
+    """Another fragment at the same address, as a new initial segment may be."""
+
+    def change(site):
+        shutil.copy(site.media / "hls" / "multi" / "720" / name, site.media / "hls" / "list" / name)
+
+    return change
+
+
+def longer(name):
+    def change(site):
+        path = site.media / "hls" / "list" / name
+        path.write_bytes(path.read_bytes() + path.read_bytes()[:188])
+
+    return change
 
 
 CHANGES = {
-    "other fragments at the same addresses": replaced_by("multi/720"),
-    "one fragment less": edited(r"#EXTINF:.*\nseg011.ts\n", ""),
-    "another first fragment": with_other_beginning,
-    "another key": replaced_by("aes"),
+    "all fragments": replaced_by("multi/720"),
+    "their encryption": replaced_by("aes"),
+    "the first": other("seg000.ts"),
+    "the end of the first": longer("seg000.ts"),
+    "how many they are": edited(r"(#EXTINF:.*\nseg.*\n){11}(?=#EXT-X-ENDLIST)", ""),
 }
 
 
@@ -225,6 +247,15 @@ def test_what_has_changed_is_started_anew(undisturbed, interrupted, go_on, chang
     change()
 
     content, _ = go_on(link, concurrent_fragment_downloads=2)
+
+    assert content == undisturbed("/hls/list/index.m3u8")
+
+
+def test_what_has_changed_where_it_would_go_on_is_started_anew(undisturbed, interrupted, go_on, site):
+    link = interrupted("/hls/list/index.m3u8", "seg005")
+    other("seg004.ts")(site)
+
+    content, _ = go_on(link)
 
     assert content == undisturbed("/hls/list/index.m3u8")
 
@@ -286,6 +317,16 @@ def test_a_partial_file_is_cut_to_where_its_state_says(undisturbed, left, go_on,
 
     assert content == undisturbed("/hls/plain/index.m3u8")
     assert asked == names(*range(5, 12))
+
+
+def test_a_partial_file_that_is_shorter_than_its_state_says_is_thrown_away(undisturbed, left, go_on):
+    part, _, link = left
+    part.write_bytes(part.read_bytes()[:-1])
+
+    content, asked = go_on(link)
+
+    assert content == undisturbed("/hls/plain/index.m3u8")
+    assert asked == names(*range(12))
 
 
 PIECE = '{"length": 1, "head": ""}'

@@ -66,9 +66,7 @@ def download(self: FileDownloader, filename: str, info: dict[str, Any], subtitle
             return _download(self, filename, info, subtitle)
         except StartAnew as reason:
             error = str(reason)
-            part = Path(self.temp_name(filename))
-            discard(part, Path(self.ytdl_filename(filename)))
-            discard_fragments(part)
+            discard(Path(self.temp_name(filename)), Path(self.ytdl_filename(filename)))
     raise TransportError(f"{error}, {STARTS} times in a row")
 
 
@@ -97,7 +95,7 @@ def best_block_size(elapsed: float, amount: int) -> int:
 
 
 class PartialFile:
-    """A partial file and the note of what it is a part of. What cannot be trusted is thrown away when it is opened."""
+    """A partial file and the note of what it is a part of; `source` is None where that is not known."""
 
     def __init__(self, path: Path, note: Path, info: dict[str, Any]) -> None:
         """Open the partial file at `path` of this format, or of the part of it that its headers ask for."""
@@ -109,9 +107,6 @@ class PartialFile:
         self.begins: int = first or 0  # where in the file of the server
         self._ends: int | None = None if last is None else last + 1
         self.source = self._read()
-        wanted = self._wanted
-        if self.source is None or (wanted is not None and self.size > wanted):
-            self.begin(None)
 
     @property
     def size(self) -> int:
@@ -126,7 +121,10 @@ class PartialFile:
     @property
     def is_complete(self) -> bool:
         """Whether every byte is there."""
-        return self.path.is_file() and self.size == self._wanted
+        if self.source is None:
+            return False
+        ends = self.source.length if self._ends is None else self._ends
+        return ends is not None and self.size == ends - self.begins
 
     def begin(self, source: Source | None) -> None:
         """Throw away what is there, and then note what comes next; nothing, if that could not be known again."""
@@ -144,12 +142,6 @@ class PartialFile:
             modified=response.headers.get("Last-Modified") or "",
             length=sent(response)[1],
         )
-
-    @property
-    def _wanted(self) -> int | None:
-        if self._ends is not None:
-            return self._ends - self.begins
-        return self.source.length - self.begins if self.source and self.source.length is not None else None
 
     def _read(self) -> Source | None:
         try:
@@ -189,7 +181,7 @@ class _Watch:
     def _continue(self, request: Request, first: int) -> Response:
         source = self._partial.source
         if source is None:
-            raise StartAnew("the server says nothing by which the file could be known again")
+            raise StartAnew("nothing is known of what is on disk")
         if source.etag.startswith('"'):  # a weak one must not be sent (RFC 9110, 13.1.5)
             request.headers["If-Range"] = source.etag
         try:
