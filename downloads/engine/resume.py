@@ -95,7 +95,10 @@ def best_block_size(elapsed: float, amount: int) -> int:
 
 
 class PartialFile:
-    """A partial file and the note of what it is a part of; `source` is None where that is not known."""
+    """A partial file and the note of what it is a part of. One that cannot be trusted is thrown away.
+
+    `source` is None where nothing is known of what is on disk.
+    """
 
     def __init__(self, path: Path, note: Path, info: dict[str, Any]) -> None:
         """Open the partial file at `path` of this format, or of the part of it that its headers ask for."""
@@ -107,6 +110,8 @@ class PartialFile:
         self.begins: int = first or 0  # where in the file of the server
         self._ends: int | None = None if last is None else last + 1
         self.source = self._read()
+        if self.source is None:
+            discard(path, note)
 
     @property
     def size(self) -> int:
@@ -126,10 +131,10 @@ class PartialFile:
         ends = self.source.length if self._ends is None else self._ends
         return ends is not None and self.size == ends - self.begins
 
-    def begin(self, source: Source | None) -> None:
-        """Throw away what is there, and then note what comes next; nothing, if that could not be known again."""
+    def begin(self, source: Source) -> None:
+        """Throw away what is there, and then note what comes next, if that can be known again."""
         discard(self.path, self.note)
-        self.source = source if source and source.can_be_known_again else None
+        self.source = source if source.can_be_known_again else None
         if self.source:
             write_whole(self.note, msgspec.json.encode(self.source))
 
