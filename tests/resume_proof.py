@@ -46,12 +46,16 @@ class Outcome:
 
 
 class Proof:
-    """Use it in a service that downloads all kinds at once."""
+    """Disturbs all kinds at once, in a service that downloads all of them at once.
 
-    def __init__(self, service, origin, seed):
+    `until` is the latest point, as a share of the time that the longest takes: at 1 a merge is hit now and then.
+    """
+
+    def __init__(self, service, origin, seed, until=1.0):
         self.service = service
         self.origin = origin
         self.random = random.Random(seed)
+        self.until = until
         self.rounds = 0
         self.usual = {}
         began = time.monotonic()
@@ -60,6 +64,14 @@ class Proof:
             service.wait_for(task_id)
             self.usual[kind] = (self._digest(task_id), self._sent(link_id), service.file(task_id).stat().st_size)
         self.seconds = time.monotonic() - began
+
+    def at_points(self, disturb, points):
+        """The outcomes of as many disturbances as it takes to hit each kind at so many points before its end."""
+        outcomes, hits = [], Counter()
+        while min(hits[kind] for kind in KINDS) < points:
+            outcomes += disturb(self)
+            hits = Counter(outcome.kind for outcome in outcomes if outcome.was_hit)
+        return outcomes
 
     def kill_children(self):
         return self._disturb("kill -9 of the child", self._kill_children)
@@ -75,7 +87,7 @@ class Proof:
 
     def _disturb(self, name, disturb):
         tasks = self._begin()
-        time.sleep(self.random.uniform(0.1, 1) * self.seconds)
+        time.sleep(self.random.uniform(0.1, self.until) * self.seconds)
         statuses = {kind: self.service.task(task_id)["status"] for kind, (_, task_id) in tasks.items()}
         disturb()
         return self._outcomes(name, tasks, statuses)
@@ -137,16 +149,6 @@ def table(outcomes):
         yield f"{disturbance:<24}{kind:<16}{f'{right} of {len(row)}':>12}{cost[0]:>22}{cost[1]:>18}"
 
 
-def until_all_are_hit(disturb, points):
-    """The outcomes of as many rounds as it takes to hit each kind at so many points before its end."""
-    outcomes, hits = [], Counter()
-    while min(hits[kind] for kind in KINDS) < points:
-        outcomes += disturb()
-        hits = Counter(outcome.kind for outcome in outcomes if outcome.was_hit)
-        sys.stderr.write(".")
-    return outcomes
-
-
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.resume_proof", description=__doc__)
     parser.add_argument("--points", type=int, default=50, help="of each kind and disturbance")
@@ -157,8 +159,8 @@ def main():
         service = Service(Path(folder), DOWNIE_MAX_CONCURRENT_DOWNLOADS=str(len(KINDS))).start()
         try:
             proof = Proof(service, origin, options.seed)
-            for disturb in (proof.kill_children, proof.kill_service, proof.cut_connections):
-                outcomes += until_all_are_hit(disturb, options.points)
+            for disturb in (Proof.kill_children, Proof.kill_service, Proof.cut_connections):
+                outcomes += proof.at_points(disturb, options.points)
         finally:
             service.stop()
     sys.stdout.writelines(f"{line}\n" for line in [f"\nSEED={options.seed}", *table(outcomes)])

@@ -176,6 +176,20 @@ def test_the_same_fragments_at_other_addresses_are_continued(undisturbed, interr
     assert asked == names(*range(5, 12))
 
 
+def test_tiny_parts_of_one_file_are_known_again(undisturbed, interrupted, go_on, site):
+    """As small as an initial segment: what is compared ends with it."""
+    path = site.media / "hls" / "ranges" / "index.m3u8"
+    head = "#EXTINF:1.000000,\n#EXT-X-BYTERANGE:188@0\nmedia.ts\n#EXTINF"
+    path.write_text(path.read_text().replace("#EXTINF", head, 1))
+    expected = undisturbed("/hls/ranges/index.m3u8")
+    link = interrupted("/hls/ranges/index.m3u8", "media.ts", behaviour={"skip": 5})
+
+    content, asked = go_on(link)
+
+    assert content == expected
+    assert asked == ["media.ts"] * 9  # one of them is to know the tiny one by
+
+
 def test_half_a_fragment_is_continued(undisturbed, make, site, go_on, tmp_path):
     expected = undisturbed("/hls/plain/index.m3u8")
     link = site.url("/hls/plain/index.m3u8", on="seg005", cut=100_000, times=1)

@@ -190,7 +190,8 @@ def _is_still(piece: Piece | None, fragment: Fragment, downloader: FragmentFD, i
     """Whether the fragment of the list is the piece that is on disk."""
     span = fragment.get("byte_range")
     begin = span["start"] if span else 0
-    asked = {"Accept-Encoding": "identity", "Range": f"bytes={begin}-{begin + HEAD - 1}"}
+    end = min(begin + HEAD, span["end"]) if span else HEAD
+    asked = {"Accept-Encoding": "identity", "Range": f"bytes={begin}-{end - 1}"}
     request = Request(fragment["url"], info.get("request_data"), HTTPHeaderDict(info.get("http_headers"), asked))
     try:
         response = downloader.ydl.urlopen(request)

@@ -20,7 +20,7 @@ from yt_dlp.utils import int_or_none, parse_http_range
 from yt_dlp.utils.networking import HTTPHeaderDict
 
 STARTS = 5  # of one file in one attempt
-BLOCK_SHARE = 0.1  # of the block that yt-dlp would read at once, which takes a second
+BLOCK_SHARE = 0.03  # of the block that yt-dlp would read at once, which takes a second
 
 _download = FileDownloader.download
 _download_file = HttpFD.real_download
