@@ -7,10 +7,13 @@ BIN := $(VENV)/bin
 # How many tests run at once
 JOBS ?= 2
 EXTENSION_FILES = $(filter-out README.md,$(notdir $(wildcard extension/*)))
+# How often `prove-resume` disturbs each kind of download in each way; the seed that it printed repeats it
+POINTS ?= 50
+SEED ?=
 SERVE_OPTIONS := $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format contract lock messages extension clean
+.PHONY: help install run test prove-resume check format contract lock messages extension clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +35,9 @@ run: $(VENV)/.installed ## Start the service (PORT=9000 and HOST=... if you like
 
 test: $(VENV)/.installed-dev ## Run the whole test suite
 	$(BIN)/python -m pytest -n $(JOBS)
+
+prove-resume: $(VENV)/.installed-dev ## Kill and cut downloads at many random points (POINTS=50 takes half an hour)
+	$(BIN)/python -m tests.resume_proof --points $(POINTS) $(if $(SEED),--seed $(SEED))
 
 check: $(VENV)/.installed-dev ## Format, lint, types, import layers, migrations, Django's own checks
 	$(BIN)/ruff format --check .

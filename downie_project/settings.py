@@ -38,6 +38,8 @@ ENGINE_MEMORY_LIMIT = ENVIRONMENT.engine_memory_mb * 1024 * 1024  # bytes, for e
 SPONSORBLOCK_API = ENVIRONMENT.sponsorblock_api
 LIVE_LIMIT = ENVIRONMENT.live_limit_hours * 3600  # seconds of a live stream that are recorded, 0 for all
 PLAYLIST_LIMIT = ENVIRONMENT.playlist_limit
+LOOKUP_TIME_LIMIT = ENVIRONMENT.lookup_time_limit  # seconds
+STALL_SECONDS = ENVIRONMENT.stall_seconds
 ALLOWED_NETWORKS = ENVIRONMENT.allowed_networks
 FFMPEG_DIR = ENVIRONMENT.ffmpeg_dir
 

@@ -20,6 +20,7 @@ from downloads.engine.filenames import NameFacts, library_folders, library_name
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.network import AddressPolicy
 from downloads.engine.process import Child, Engine, EngineUnavailable
+from downloads.engine.stalls import Watchdog
 from downloads.models import (
     GOES_ON,
     MAX_FAILURES,
@@ -37,8 +38,6 @@ from downloads.states import Status, Stop
 LOOK_EVERY = 0.2  # seconds: how soon a request to stop is seen
 WRITE_EVERY = 1.0  # seconds: how old the progress in the row may be
 RENEW_EVERY = 5.0  # seconds, when there is no progress to write
-# Seconds without news until an attempt is given up. The child waits up to 25 s for a predecessor to let go.
-TIME_LIMITS = {Status.STARTING: 120.0, Status.DOWNLOADING: 60.0, Status.PROCESSING: 3600.0}
 # A result that failed its proof is fetched once more from nothing, not five times: the site's word may be what is wrong
 TRIES_OF = {Reason.INCOMPLETE: 2}
 Step = (
@@ -99,7 +98,10 @@ class Run:
         self._engine = engine
         self._stopping = stopping
         self._bytes_before = task.downloaded_bytes
-        self._renewed_at = self._news_at = self._claimed_at = time.monotonic()
+        self._renewed_at = self._claimed_at = time.monotonic()
+        self._watchdog = Watchdog(
+            storage.work_folder(task.id), look_up_limit=settings.LOOKUP_TIME_LIMIT, stall_limit=settings.STALL_SECONDS
+        )
         self._heard = False
         self._items: list[messages.ListedItem] = []
         self._looked_at = 0.0
@@ -167,6 +169,7 @@ class Run:
                 self._heard = True
                 metrics.engine_start.observe(time.monotonic() - self._claimed_at)
             for event in events:
+                self._watchdog.hear(event)
                 if ending := self._take(event):
                     return ending
             if ending := self._interruption(child):
@@ -197,7 +200,6 @@ class Run:
         return None
 
     def _moved(self) -> None:
-        self._news_at = time.monotonic()
         live.task_changed(self._task)
 
     def _keep_picture(self, name: str) -> None:
@@ -209,8 +211,6 @@ class Run:
 
     def _progress(self, event: messages.Progress) -> None:
         task = self._task
-        if (event.percentage, event.downloaded_bytes) != (task.progress_percentage, task.downloaded_bytes):
-            self._news_at = time.monotonic()
         task.progress_percentage = min(max(event.percentage, 0.0), 100.0)
         task.downloaded_bytes = event.downloaded_bytes
         task.total_bytes = event.total_bytes
@@ -248,9 +248,8 @@ class Run:
                 child.finish()
             elif stop:
                 return Interruption.STOP
-        if now - self._news_at > TIME_LIMITS[Status(self._task.status)]:
-            stalled = Reason.LOOKUP_TIMED_OUT if self._task.status == Status.STARTING else Reason.STALLED
-            return self._failure(stalled, "")
+        if overdue := self._watchdog.overdue():
+            return overdue
         if now - self._renewed_at >= RENEW_EVERY:
             self._renew()
         return None
@@ -318,7 +317,8 @@ class Run:
             failures, delay = task.failures, min(max(failure.retry_after or 0, SOONEST_LOOK), LATEST_LOOK)
             is_worth_it = timezone.now() - task.created_at < LONGEST_WAIT
         else:
-            failures = 1 if task.downloaded_bytes > self._bytes_before else task.failures + 1
+            gets_on = task.downloaded_bytes - self._bytes_before >= self._watchdog.step
+            failures = 1 if gets_on else task.failures + 1
             delay = max(_delay(failures), failure.retry_after or 0)
             is_worth_it = failures < TRIES_OF.get(failure.reason, MAX_FAILURES)
         if failure.retryable and is_worth_it:

@@ -97,6 +97,19 @@ class Service:
         leaders = {process.pid for process in processes}
         return [process for process in processes if process.ppid() in leaders]
 
+    def group_of(self, task_id, limit=10):
+        """The process group of a task, once it runs: its number is that of the child, which holds the folder's lock."""
+        lock = str(self.data / "work" / task_id / "lock")
+
+        def leader():
+            return next((each.pid for each in self.children() if holds(each, lock)), None)
+
+        return wait_until(leader, limit)
+
+    def processes_in(self, group):
+        """Every process of the group that lives."""
+        return [each for each in self.engine_processes() if is_in(each, group)]
+
     # What a user does
 
     def add(self, url, **fields):
@@ -165,6 +178,18 @@ class Feed:
 
     def say(self, message):
         self.socket.send(message if isinstance(message, str) else json.dumps(message))
+
+
+def holds(process, path):
+    with contextlib.suppress(psutil.Error):
+        return path in {file.path for file in process.open_files()}
+    return False
+
+
+def is_in(process, group):
+    with contextlib.suppress(ProcessLookupError):
+        return os.getpgid(process.pid) == group
+    return False
 
 
 def wait_until(condition, limit=10, explain=lambda: ""):

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import inspect
-import json
 import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,9 +12,11 @@ import pytest
 from yt_dlp import YoutubeDL
 from yt_dlp.downloader import fragment
 from yt_dlp.downloader.common import FileDownloader
+from yt_dlp.downloader.dash import DashSegmentsFD
 from yt_dlp.downloader.external import FFmpegFD
 from yt_dlp.downloader.fragment import FragmentFD
 from yt_dlp.downloader.hls import HlsFD
+from yt_dlp.downloader.http import HttpFD
 from yt_dlp.networking._curlcffi import CurlCFFIRH
 from yt_dlp.networking._helper import InstanceStoreMixin
 from yt_dlp.networking.common import Request, RequestHandler
@@ -25,32 +26,16 @@ from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor, FFmpegPostProcessor
 from yt_dlp.utils import DownloadError
 from yt_dlp.utils.networking import HTTPHeaderDict
 
-from downloads.engine import cures
+from downloads.engine import cures, fragments, resume
 from downloads.engine.classification import classify
 from downloads.engine.cookies import cookie_policy, parse_cookies
 from downloads.engine.egress import refused_by
 from downloads.engine.egress_proxy import EgressProxy
 from downloads.engine.errors import Phase, Reason
-from downloads.engine.ffmpeg import INPUT_WHITE_LISTS, prepare_toolbox, probe
+from downloads.engine.ffmpeg import INPUT_WHITE_LISTS, probe
 from downloads.engine.network import AddressPolicy
 from tests.origin import Listener
-
-PATCHED = {
-    (FragmentFD, "_write_ytdl_file"),
-    (FragmentFD, "_prepare_frag_download"),
-    (Request, "headers"),
-    (FFmpegPostProcessor, "_configuration_args"),
-    (FFmpegPostProcessor, "get_metadata_object"),
-    (FFmpegPostProcessor, "get_audio_codec"),
-    (FFmpegFD, "_call_downloader"),
-    (FileDownloader, "report_progress"),
-    (HlsFD, "_has_drm"),
-    (fragment, "aes_cbc_decrypt_bytes"),
-    (CurlCFFIRH, "_send"),
-    (CurlCFFIRH, "_get_proxies"),
-    (CurlCFFIRH, "_validate"),
-    (CurlCFFIRH, "is_supported_target"),
-}
+from tests.ytdlp import PATCHED
 
 # What we replace, and what around it we rely on, as it reads in the version that the cures were made for
 SOURCES = {
@@ -59,6 +44,16 @@ SOURCES = {
     FragmentFD._read_ytdl_file: "deaffc294d8f30af",
     FragmentFD._append_fragment: "e4020c0642145633",
     FragmentFD._download_fragment: "ab06485f174f9d84",
+    FragmentFD._prepare_and_start_frag_download: "8de42baed04fa8ac",
+    FragmentFD._start_frag_download: "ae3f989a77d73aa9",
+    FragmentFD.download_and_append_fragments: "26944c02279db7d5",
+    FragmentFD.decrypter: "b9f72c7915cb5c82",
+    HlsFD.real_download: "a0c474aa0334a9ec",
+    DashSegmentsFD.real_download: "1ce59789d0223eaf",
+    DashSegmentsFD._get_fragments: "a73beab83544173e",
+    HttpFD.real_download: "f6fbc01e67c213ef",
+    FileDownloader.download: "2a351bd6933752fb",
+    FileDownloader.best_block_size: "927012a02b98825c",
     Request.headers.fset: "f3390dd213f86cde",
     FFmpegPostProcessor._configuration_args: "03e2e4adb44667fc",
     FFmpegPostProcessor.get_metadata_object: "b9e24ae42478c02d",
@@ -81,19 +76,6 @@ SOURCES = {
 
 
 @pytest.fixture
-def cured(monkeypatch):
-    """yt-dlp with every cure, until the end of the test."""
-    _ = [monkeypatch.setattr(owner, name, getattr(owner, name)) for owner, name in PATCHED]
-    monkeypatch.setattr(CurlCFFIRH, "egress", "", raising=False)
-    cures.apply()
-
-
-@pytest.fixture(scope="module")
-def tools(tmp_path_factory):
-    return prepare_toolbox(tmp_path_factory.mktemp("tools"))
-
-
-@pytest.fixture
 def spied_tools(tools, tmp_path):
     """ffmpeg and ffprobe that note how they are called; the folder, and what they noted."""
     folder = tmp_path / "spied"
@@ -106,31 +88,6 @@ def spy(program, folder):
     script = folder / program.name
     script.write_text(f'#!/bin/sh\necho "{program.name} $*" >> {folder}/log\nexec {program} "$@"\n')
     script.chmod(0o700)
-
-
-@pytest.fixture
-def downloader(tmp_path, tools):
-    """A way to make a yt-dlp as the engine's child does; it is closed at the end."""
-    opened = []
-
-    def make(**options):
-        ydl = cures.CappedYoutubeDL(
-            {
-                "quiet": True,
-                "cachedir": False,
-                "ffmpeg_location": str(tools.folder),
-                "outtmpl": {"default": str(tmp_path / "media.%(ext)s")},
-                "fixup": "force",
-                "fragment_retries": 0,
-                "retries": 1,
-                **options,
-            }
-        )
-        opened.append(ydl)
-        return ydl
-
-    yield make
-    _ = [ydl.close() for ydl in opened]
 
 
 # The contract
@@ -149,132 +106,25 @@ def test_what_is_cured_reads_as_it_did_when_the_cure_was_made(function, digest):
 def test_each_cure_is_applied(cured, owner, name):
     patch = inspect.getattr_static(owner, name)
 
-    assert inspect.getmodule(getattr(patch, "fset", patch)) is cures
+    assert inspect.getmodule(getattr(patch, "fset", patch)) in (cures, fragments, resume)
 
 
 @pytest.mark.parametrize(
     ("original", "cure"),
     [
-        (FragmentFD._write_ytdl_file, cures.write_state),
-        (FragmentFD._prepare_frag_download, cures.prepare_fragments),
+        (FragmentFD._write_ytdl_file, fragments.write_state),
+        (FragmentFD._prepare_frag_download, fragments.prepare_fragments),
+        (FragmentFD._prepare_and_start_frag_download, fragments.start_fragments),
+        (FragmentFD._append_fragment, fragments.append_fragment),
+        (FileDownloader.download, resume.download),
+        (FileDownloader.best_block_size, resume.best_block_size),
+        (HttpFD.real_download, resume.download_file),
         (FFmpegPostProcessor.get_metadata_object, cures.whitelisted_metadata),
         (FFmpegPostProcessor.get_audio_codec, cures.audio_codec),
     ],
 )
 def test_a_cure_takes_what_the_original_takes(original, cure):
     assert len(inspect.signature(cure).parameters) == len(inspect.signature(original).parameters)
-
-
-# Cures 1 and 2: the state of fragments
-
-
-@pytest.fixture
-def fragments(cured, downloader):
-    ydl = downloader()
-    return FragmentFD(ydl, ydl.params)
-
-
-def written_state(path):
-    return json.loads(path.read_text())["downloader"]
-
-
-def test_the_state_knows_the_size_of_the_partial_file_and_the_fragment_that_was_written(fragments, tmp_path):
-    with (tmp_path / "media.mp4.part").open("wb") as part:
-        part.write(b"x" * 700)
-        fragments._write_ytdl_file(
-            {
-                "filename": str(tmp_path / "media.mp4"),
-                "dest_stream": part,
-                "fragment_index": 9,  # as another thread has left it
-                "fragment_filename_sanitized": str(tmp_path / "media.mp4.part-Frag3"),
-                "fragment_count": 12,
-                "extra_state": {"a": 1},
-            }
-        )
-
-        assert (tmp_path / "media.mp4.part").stat().st_size == 700
-    assert written_state(tmp_path / "media.mp4.ytdl") == {
-        "current_fragment": {"index": 3},
-        "part_size": 700,
-        "fragment_count": 12,
-        "extra_state": {"a": 1},
-    }
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["media.mp4.part", "media.mp4.ytdl"]
-
-
-def test_a_state_before_the_first_fragment_says_that_nothing_is_there(fragments, tmp_path):
-    fragments._write_ytdl_file({"filename": str(tmp_path / "media.mp4"), "fragment_index": 0})
-
-    assert written_state(tmp_path / "media.mp4.ytdl") == {"current_fragment": {"index": 0}, "part_size": 0}
-
-
-STATE = '{"downloader": {"current_fragment": {"index": 3}, "part_size": %s}}'
-
-
-def resumed(fragments, folder, name="media.mp4"):
-    """From which byte and which fragment a download goes on, and how large its partial file is then."""
-    context = {"filename": str(folder / name), "total_frags": 12, "live": False}
-    fragments._prepare_frag_download(context)
-    context["dest_stream"].close()
-    size = (folder / f"{name}.part").stat().st_size
-    return context["complete_frags_downloaded_bytes"], context["fragment_index"], size
-
-
-@pytest.mark.parametrize("size", [800, 801, 5000])
-def test_a_partial_file_is_cut_to_where_its_state_says(fragments, tmp_path, size):
-    content = bytes(number % 251 for number in range(size))
-    (tmp_path / "media.mp4.part").write_bytes(content)
-    (tmp_path / "media.mp4.ytdl").write_text(STATE % 800)
-
-    assert resumed(fragments, tmp_path) == (800, 3, 800)
-
-    assert (tmp_path / "media.mp4.part").read_bytes() == content[:800]
-
-
-@pytest.mark.parametrize(
-    "state",
-    [
-        STATE % 801,
-        STATE % -1,
-        STATE % "null",
-        STATE % '"many"',
-        '{"downloader": {"current_fragment": {"index": 3}}}',
-        '{"downloader": []}',
-        "[]",
-        "{",
-        "",
-        "\x00" * 50,
-    ],
-)
-def test_a_partial_file_that_does_not_fit_its_state_is_thrown_away(fragments, tmp_path, state):
-    (tmp_path / "media.mp4.part").write_bytes(b"x" * 800)
-    (tmp_path / "media.mp4.ytdl").write_text(state)
-
-    assert resumed(fragments, tmp_path) == (0, 0, 0)
-
-
-def test_a_partial_file_without_a_state_is_thrown_away(fragments, tmp_path):
-    (tmp_path / "media.mp4.part").write_bytes(b"x" * 800)
-
-    assert resumed(fragments, tmp_path) == (0, 0, 0)
-
-
-def test_a_state_without_a_partial_file_is_thrown_away(fragments, tmp_path):
-    (tmp_path / "media.mp4.ytdl").write_text(STATE % 800)
-
-    assert resumed(fragments, tmp_path) == (0, 0, 0)
-
-
-@pytest.mark.parametrize("name", ["media.mp4", "a [1] * ?.mp4"])
-def test_half_fragments_are_thrown_away_before_it_goes_on(fragments, tmp_path, name):
-    (tmp_path / f"{name}.part").write_bytes(b"x" * 800)
-    (tmp_path / f"{name}.ytdl").write_text(STATE % 800)
-    (tmp_path / f"{name}.part-Frag4.part").write_text("half")
-    (tmp_path / "other.mp4.part-Frag4.part").write_text("of another file")
-
-    assert resumed(fragments, tmp_path, name) == (800, 3, 800)
-
-    assert sorted(file.name for file in tmp_path.glob("*-Frag*")) == ["other.mp4.part-Frag4.part"]
 
 
 # Cure 3: headers
@@ -297,14 +147,6 @@ def test_without_the_cure_it_would_stay():
     first.headers["Range"] = "bytes=700-"
 
     assert "Range" in headers, "yt-dlp has mended this: the cure can go"
-
-
-def test_a_partial_file_that_is_complete_becomes_the_file(cured, downloader, origin, media, tmp_path):
-    shutil.copy(media / "direct" / "video.mp4", tmp_path / "media.mp4.part")
-
-    downloader().download([origin.url("/direct/video.mp4")])
-
-    assert (tmp_path / "media.mp4").read_bytes() == (media / "direct" / "video.mp4").read_bytes()
 
 
 # Cure 4: what ffmpeg reads

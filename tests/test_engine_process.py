@@ -16,10 +16,9 @@ import pytest
 
 from downloads.engine import messages, process
 from downloads.engine.errors import Reason
-from downloads.engine.ffmpeg import prepare_toolbox
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.process import Engine, EngineUnavailable
-from tests.origin import Listener, Origin
+from tests.origin import Listener
 from tests.service import PROJECT, wait_until
 
 SECRETS = {
@@ -32,11 +31,6 @@ SECRETS = {
     "YTDLP_PLUGIN_DIRS": "hunter2",
 }
 SEEN_BY_CHILDREN = {"PATH", "HOME", "LANG", "PYTHONPATH", "YTDLP_NO_PLUGINS", "DENO_NO_UPDATE_CHECK"}
-
-
-@pytest.fixture(scope="module")
-def tools(tmp_path_factory):
-    return prepare_toolbox(tmp_path_factory.mktemp("tools"))
 
 
 @contextlib.contextmanager
@@ -278,17 +272,6 @@ def test_a_child_is_stopped_twice_without_harm(start, origin):
     child.stop()
 
     assert child.is_gone()
-
-
-@pytest.fixture
-def long_origin(media, tmp_path, tools):
-    """An origin with a video that takes long to convert."""
-    folder = tmp_path / "media"
-    (folder / "direct").mkdir(parents=True)
-    source, target = media / "direct" / "vp9.webm", folder / "direct" / "long.webm"
-    subprocess.run([tools.ffmpeg, "-v", "error", "-stream_loop", "60", "-i", source, "-c", "copy", target], check=True)
-    with Origin(folder) as origin:
-        yield origin
 
 
 def converting(child):

@@ -35,11 +35,6 @@ DASH_MANIFEST = (
 ENDLESS = ("-re", "-f", "lavfi", "-i", "testsrc=d=3600:s=160x120:r=10", "-f", "null", "-")
 
 
-@pytest.fixture(scope="session")
-def tools(tmp_path_factory):
-    return prepare_toolbox(tmp_path_factory.mktemp("tools"))
-
-
 @pytest.fixture
 def make(tools, tmp_path):
     """Make a file with ffmpeg."""

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from downloads.engine.ffmpeg import FfmpegFailed, Media, Stream, Toolbox, prepare_toolbox, probe
+from downloads.engine.ffmpeg import FfmpegFailed, Media, Stream, Toolbox, probe
 from downloads.engine.formats import PostProcessing
 from downloads.engine.plans import ProcessingFailed, plan
 from downloads.engine.postprocessing import process
@@ -51,11 +51,6 @@ def having(media=FINISHED, *, video=None, sound=None, **changes):
 
 def as_text(work):
     return " ".join(work.arguments)
-
-
-@pytest.fixture(scope="session")
-def tools(tmp_path_factory):
-    return prepare_toolbox(tmp_path_factory.mktemp("tools"))
 
 
 @pytest.fixture

@@ -109,6 +109,8 @@ def the_only_line(run):
         ("DOWNIE_FOLDER_TEMPLATE", "{host}", "{host} is no field"),
         ("DOWNIE_FOLDER_TEMPLATE", "C:\\films", "leave it out"),
         ("DOWNIE_FOLDER_TEMPLATE", "1/2/3/4/5/6", "at most 5 levels"),
+        ("DOWNIE_LOOKUP_TIME_LIMIT", "0", "a whole number of seconds from 1 to 3600"),
+        ("DOWNIE_STALL_SECONDS", "soon", "a whole number of seconds from 1 to 3600"),
     ],
 )
 def test_a_bad_value_is_shown_with_its_cure(complaint, name, value, cure):

@@ -26,7 +26,7 @@ _PICTURE_LIMIT = 20.0  # seconds to fetch it
 _SPONSORS_LIMIT = 20.0
 _SUBTITLES_LIMIT = 60.0  # for each track
 _PATIENCE = 3.0  # seconds to wait for a picture that nobody asked for, when the video is here
-_PATIENCE_ON_REQUEST = 150.0  # and for what was asked for
+_PATIENCE_ON_REQUEST = 90.0  # and for what was asked for
 
 _Result = TypeVar("_Result")
 

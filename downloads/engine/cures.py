@@ -1,15 +1,11 @@
 """What we change inside yt-dlp, each cure with its reason. `tests/test_cures.py` fails when a new version differs.
 
-Made for yt-dlp 2026.10.26. Cures 1 to 3 end silent corruption: before them 5 of 30 HLS downloads that were killed and
-resumed with 4 threads were wrong, after them 0 of 100.
+Made for yt-dlp 2026.10.26. Cures 1 to 3 and 8 to 11 end silent corruption of what is continued: before them 5 of 30 HLS
+downloads that were killed and resumed with 4 threads were wrong. Those of fragments are in `fragments.py` (1, 2, 8, 9),
+those of files in `resume.py` (10 to 12).
 """
 
-import contextlib
-import json
-import os
-import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 import curl_cffi
@@ -20,21 +16,23 @@ from yt_dlp.downloader.common import FileDownloader
 from yt_dlp.downloader.external import FFmpegFD
 from yt_dlp.downloader.fragment import FragmentFD
 from yt_dlp.downloader.hls import HlsFD
+from yt_dlp.downloader.http import HttpFD
 from yt_dlp.networking._curlcffi import CurlCFFIRH
 from yt_dlp.networking.common import Request, RequestDirector, Response
 from yt_dlp.networking.exceptions import TransportError, UnsupportedRequest
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
-from yt_dlp.utils import DownloadError
+from yt_dlp.utils import DownloadError, UnsupportedError
 from yt_dlp.utils.networking import HTTPHeaderDict
 
+from downloads.engine import fragments, resume
 from downloads.engine.ffmpeg import INPUT_WHITE_LISTS
 from downloads.engine.protection import DISGUISED_KEY, KEY_LENGTH, KEY_WITHHELD, is_page, is_protected, is_readable
 from downloads.engine.throttle import Throttle
 
 _NO_EGRESS = "curl_cffi has no proxy to go through"
 PAGE_LIMIT = 16 * 1024 * 1024  # bytes; pages and manifests, decompressed
+HOPS = 10  # from page to page
 
-_prepare_download = FragmentFD._prepare_frag_download  # noqa: SLF001
 _configuration_args = FFmpegPostProcessor._configuration_args  # noqa: SLF001
 _get_metadata_object = FFmpegPostProcessor.get_metadata_object
 _decrypt = fragment.aes_cbc_decrypt_bytes
@@ -45,8 +43,14 @@ _is_target_of_curl = CurlCFFIRH.is_supported_target
 
 def apply() -> None:
     """Apply every cure to the yt-dlp that this process has imported."""
-    FragmentFD._write_ytdl_file = write_state  # noqa: SLF001
-    FragmentFD._prepare_frag_download = prepare_fragments  # noqa: SLF001
+    FragmentFD._write_ytdl_file = fragments.write_state  # noqa: SLF001
+    FragmentFD._prepare_frag_download = fragments.prepare_fragments  # noqa: SLF001
+    FragmentFD._prepare_and_start_frag_download = fragments.start_fragments  # noqa: SLF001
+    FragmentFD.download_and_append_fragments = fragments.download_fragments
+    FragmentFD._append_fragment = fragments.append_fragment  # noqa: SLF001
+    FileDownloader.download = resume.download
+    HttpFD.real_download = resume.download_file
+    FileDownloader.best_block_size = staticmethod(resume.best_block_size)
     Request.headers = property(Request.headers.fget, copy_headers)
     FFmpegPostProcessor._configuration_args = whitelisted_arguments  # noqa: SLF001
     FFmpegPostProcessor.get_metadata_object = whitelisted_metadata
@@ -67,65 +71,10 @@ def use_egress(url: str) -> None:
     CurlCFFIRH.egress = url
 
 
-def write_state(self: FragmentFD, context: dict[str, Any]) -> None:
-    """Cure 1: the state of a fragmented download knows the size of the partial file, and is written whole or not.
-
-    The index comes from the fragment's name, since `fragment_index` is changed by the hooks of other threads.
-    """
-    written = re.search(r"-Frag(\d+)$", context.get("fragment_filename_sanitized") or "")
-    stream = context.get("dest_stream")
-    size = 0
-    if stream is not None and not stream.closed:
-        stream.flush()
-        size = os.fstat(stream.fileno()).st_size
-    state: dict[str, Any] = {
-        "current_fragment": {"index": int(written[1]) if written else context["fragment_index"]},
-        "part_size": size,
-    }
-    if "extra_state" in context:
-        state["extra_state"] = context["extra_state"]
-    if context.get("fragment_count") is not None:
-        state["fragment_count"] = context["fragment_count"]
-    path = Path(self.ytdl_filename(context["filename"]))
-    draft = path.with_name(path.name + ".new")
-    draft.write_text(json.dumps({"downloader": state}))
-    draft.replace(path)
-
-
-def prepare_fragments(self: FragmentFD, context: dict[str, Any]) -> Any:  # noqa: ANN401  yt-dlp's own
-    """Cure 2: before it resumes, the partial file is cut to where its state says, or thrown away with it."""
-    if not context.get("live"):
-        part = Path(self.temp_name(context["filename"]))
-        state = Path(self.ytdl_filename(context["filename"]))
-        for fragment in part.parent.glob(f"{_literal(part.name)}-Frag*.part"):
-            fragment.unlink()  # one that is complete is answered with 416 twice, and then skipped silently
-        _cut_to_state(part, state)
-    return _prepare_download(self, context)
-
-
-def _cut_to_state(part: Path, state: Path) -> None:
-    if not part.is_file():
-        state.unlink(missing_ok=True)
-        return
-    wanted = -1
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        wanted = int(json.loads(state.read_text())["downloader"]["part_size"])
-    size = part.stat().st_size
-    if wanted < 0 or size < wanted:
-        part.unlink()
-        state.unlink(missing_ok=True)
-    elif size > wanted:
-        os.truncate(part, wanted)
-
-
-def _literal(name: str) -> str:
-    return re.sub(r"([*?[])", r"[\1]", name)
-
-
 def copy_headers(self: Request, headers: Any) -> None:  # noqa: ANN401  yt-dlp's own
     """Cure 3: a request gets headers of its own, so that the Range of one try does not stay for the next.
 
-    Without it a `.part` that is complete is answered with 416 for ever (yt-dlp issue 12994).
+    Without it a file that cannot be continued is asked for in part for ever (yt-dlp issue 12994).
     """
     self._headers = HTTPHeaderDict(headers)
 
@@ -166,12 +115,12 @@ def say_nothing(*_: object) -> None:
 
 
 def has_drm(playlist: str) -> bool:
-    """Cure 8: yt-dlp does not know the mark of Widevine, and takes SAMPLE-AES for what ffmpeg is to fetch."""
+    """Cure 14: yt-dlp does not know the mark of Widevine, and takes SAMPLE-AES for what ffmpeg is to fetch."""
     return is_protected(playlist)
 
 
 def decrypt_segment(data: bytes, key: bytes, iv: bytes) -> bytes:
-    """Cure 9: a key that does not fit is said to be one, instead of "unknown error" or a file of noise.
+    """Cure 15: a key that does not fit is said to be one, instead of "unknown error" or a file of noise.
 
     Raises:
         DownloadError: the key is no AES-128 key, or not the one of this segment.
@@ -187,7 +136,7 @@ def decrypt_segment(data: bytes, key: bytes, iv: bytes) -> bytes:
 
 
 def send_through_egress(self: CurlCFFIRH, request: Request) -> Response:
-    """Cure 11: curl_cffi, which the guard does not see, connects to our own proxy and to nothing else.
+    """Cure 17: curl_cffi, which the guard does not see, connects to our own proxy and to nothing else.
 
     It asks for a tunnel even where the address is http://, so that what the proxy refuses never looks like a site's own
     answer. No hosts are excepted, whatever the environment says.
@@ -199,21 +148,21 @@ def send_through_egress(self: CurlCFFIRH, request: Request) -> Response:
 
 
 def only_egress(self: CurlCFFIRH, _: Request) -> dict[str, str]:
-    """Cure 11: neither an extractor nor an option names another proxy, or none."""
+    """Cure 17: neither an extractor nor an option names another proxy, or none."""
     if not self.egress:
         raise UnsupportedRequest(_NO_EGRESS)
     return {"all": self.egress}
 
 
 def validate_with_egress(self: CurlCFFIRH, request: Request) -> None:
-    """Cure 11: without a proxy, curl_cffi takes no request, and another handler gets it."""
+    """Cure 17: without a proxy, curl_cffi takes no request, and another handler gets it."""
     if not self.egress:
         raise UnsupportedRequest(_NO_EGRESS)
     _validate_for_curl(self, request)
 
 
 def is_target_with_egress(self: CurlCFFIRH, target: Any) -> bool:  # noqa: ANN401  yt-dlp's own
-    """Cure 11: without a proxy there is no browser to be impersonated, and extractors that can do without do so."""
+    """Cure 17: without a proxy there is no browser to be impersonated, and extractors that can do without do so."""
     return bool(self.egress) and _is_target_of_curl(self, target)
 
 
@@ -224,9 +173,13 @@ class PageTooLarge(TransportError):
 class CappedYoutubeDL(YoutubeDL):
     """Cure 7: no page or manifest is read beyond `PAGE_LIMIT`, compressed bombs included.
 
-    Cure 10: `ratelimit` holds for all connections together. What is read by the piece counts, and that is media; pages
+    Cure 16: `ratelimit` holds for all connections together. What is read by the piece counts, and that is media; pages
     come as fast as they can.
+
+    Cure 13: pages that lead from one to the next are followed `HOPS` times; yt-dlp follows until Python's stack ends.
     """
+
+    _hops = 0
 
     def __init__(self, params: dict[str, Any]) -> None:
         """Take yt-dlp's parameters."""
@@ -244,6 +197,20 @@ class CappedYoutubeDL(YoutubeDL):
 
             director.handlers["CurlCFFI"]._create_instance = slow_session  # noqa: SLF001
         return director
+
+    def extract_info(self, url: str, *rest: Any, **options: Any) -> Any:  # noqa: ANN401  yt-dlp's own
+        """Look up as yt-dlp does, which calls this again for a page that leads to another.
+
+        Raises:
+            UnsupportedError: there were too many of these.
+        """
+        if self._hops > HOPS:
+            raise UnsupportedError(url)
+        self._hops += 1
+        try:
+            return super().extract_info(url, *rest, **options)
+        finally:
+            self._hops -= 1
 
     def urlopen(self, request: Any) -> Response:  # noqa: ANN401  yt-dlp's own
         """Open as yt-dlp does; a read without a size ends at the limit with `PageTooLarge`."""

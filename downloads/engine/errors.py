@@ -143,7 +143,7 @@ SENTENCES: Final[dict[Reason, str]] = {
         "What the site sent needs more memory than a download may use; "
         "an administrator can allow more in DOWNIE_ENGINE_MEMORY_MB."
     ),
-    Reason.STALLED: gettext_noop("No data came for too long; start the download again to go on."),
+    Reason.STALLED: gettext_noop("The download did not get on for too long; start it again to go on where it was."),
     Reason.KILLED: gettext_noop("The download's process ended unexpectedly; start it again to go on."),
     Reason.CANCELLED: gettext_noop("The download was stopped."),
     Reason.NO_SPACE: gettext_noop("The disk is full; free some space and start the download again."),

@@ -19,6 +19,8 @@ PATHS = (
     "/direct/big.bin?size=1000000",
     "/hls/plain/index.m3u8",
     "/hls/aes/index.m3u8",
+    "/hls/numbered/index.m3u8",
+    "/hls/ranges/index.m3u8",
     "/hls/aes/index.m3u8?need_cookie=1",
     "/hls/multi/master.m3u8",
     "/hls/split/master.m3u8",

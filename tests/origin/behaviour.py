@@ -16,6 +16,8 @@ CARRIED = (
     "nolength",
     "noetag",
     "etag",
+    "weak",
+    "modified",
     "id",
     "on",
     "need_cookie",
@@ -40,6 +42,8 @@ class Behaviour:
     nolength: bool = False
     noetag: bool = False
     etag: str = ""
+    weak: bool = False
+    modified: str = "Thu, 01 Jan 2026 00:00:00 GMT"
 
     @classmethod
     def asked_by(cls, query: dict[str, str]) -> "Behaviour":
@@ -56,6 +60,8 @@ class Behaviour:
             nolength="nolength" in query,
             noetag="noetag" in query,
             etag=query.get("etag", ""),
+            weak="weak" in query,
+            modified=query.get("modified", cls.modified),
         )
 
 

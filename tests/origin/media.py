@@ -4,11 +4,14 @@ import fcntl
 import getpass
 import hashlib
 import os
+import re
 import subprocess
 import tempfile
 from pathlib import Path
 
 import imageio_ffmpeg
+from Cryptodome.Cipher import AES
+from Cryptodome.Util.Padding import pad
 
 MARKER = "complete"
 SECONDS = 12
@@ -80,6 +83,8 @@ def _make_direct(direct, work):
 def _make_hls(hls, work):
     _segment(hls / "plain", *_both(work, 360))
     _make_encrypted(hls / "aes", work, _both(work, 360))
+    _make_numbered(hls / "numbered", hls / "plain")
+    _make_ranges(hls / "ranges", work)
     for height in HEIGHTS:
         _segment(hls / "multi" / str(height), *_both(work, height))
         _segment(hls / "split" / str(height), *_only_picture(work, height))
@@ -98,10 +103,28 @@ def _make_encrypted(folder, work, streams):
     _segment(folder, *streams, "-hls_key_info_file", key_info)
 
 
-def _segment(folder, *arguments):
+def _make_numbered(folder, plain):
+    """Encrypted without an IV: the number of each segment is its own."""
+    folder.mkdir(parents=True)
+    (folder / "key.bin").write_bytes(KEY)
+    for number, segment in enumerate(sorted(plain.glob("*.ts"))):
+        cipher = AES.new(KEY, AES.MODE_CBC, iv=number.to_bytes(16, "big"))
+        (folder / segment.name).write_bytes(cipher.encrypt(pad(segment.read_bytes(), AES.block_size)))
+    key = '#EXT-X-KEY:METHOD=AES-128,URI="key.bin"\n#EXTINF'
+    (folder / "index.m3u8").write_text((plain / "index.m3u8").read_text().replace("#EXTINF", key, 1))
+
+
+def _make_ranges(folder, work):
+    """One file in parts, each of which begins where the one before it ends, without saying so."""
+    _segment(folder, *_both(work, 360), "-hls_flags", "single_file", name="media.ts")
+    playlist = folder / "index.m3u8"
+    playlist.write_text(re.sub(r"(#EXT-X-BYTERANGE:\d+)@[1-9]\d*", r"\1", playlist.read_text()))
+
+
+def _segment(folder, *arguments, name="seg%03d.ts"):
     folder.mkdir(parents=True, exist_ok=True)
     vod = ["-c", "copy", "-f", "hls", "-hls_time", "1", "-hls_playlist_type", "vod"]
-    _ffmpeg(*arguments, *vod, "-hls_segment_filename", folder / "seg%03d.ts", folder / "index.m3u8")
+    _ffmpeg(*arguments, *vod, "-hls_segment_filename", folder / name, folder / "index.m3u8")
 
 
 def _write_master(path, *media_lines, group="", variants=""):

@@ -4,6 +4,7 @@ Routes:
     /direct/          video.mp4 small.mp4 audio.mp3 audio.m4a vp9.webm av1.mp4
     /direct/big.bin   not media: ?size=N bytes (1000000) that `big_bytes` can tell at every position
     /hls/             plain/index.m3u8 aes/index.m3u8 (its key: aes/key.bin) multi/master.m3u8 split/master.m3u8
+                      numbered/index.m3u8 (encrypted, without an IV) ranges/index.m3u8 (parts of one file)
     /dash/            manifest.mpd
     /live/            plain/index.m3u8 aes/index.m3u8 split.m3u8 (picture/index.m3u8 and sound/index.m3u8): a broadcast
                       in segments of about a second, which begins with the first request for one of its playlists, for
@@ -37,7 +38,8 @@ Parameters of /direct/, /hls/, /dash/, /live/, /companions/, /page/, /shape/ and
                       at a bare address twice, to look at it and to download it
     norange=1         ignores Range, and does not offer it
     nolength=1        chunked, without Content-Length
-    noetag=1, etag=X  without an ETag, or with this one
+    noetag=1, etag=X  without an ETag, or with this one; weak=1: a weak one
+    modified=TEXT     this as Last-Modified; empty: without
     id=ANY            K times of one id do not count for another; they are counted for each path
     on=WHAT           see below
 
@@ -69,7 +71,6 @@ from tests.origin.content import Content, big_file, find, marked
 CHUNK = 65_536
 SEND_BUFFER = 65_536  # small: what waits in the kernel counts as sent, though the client may never fetch it
 TICKS_PER_SECOND = 20
-LAST_MODIFIED = "Thu, 01 Jan 2026 00:00:00 GMT"
 BODILESS = (204, 304)
 
 
@@ -300,9 +301,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer_body(206, headers, content, span, behaviour)
 
     def _headers_of(self, content, behaviour):
-        headers = {"Content-Type": self.query.get("type", content.type), "Last-Modified": LAST_MODIFIED}
+        headers = {"Content-Type": self.query.get("type", content.type)}
+        if behaviour.modified:
+            headers["Last-Modified"] = behaviour.modified
         if not behaviour.noetag:
-            headers["ETag"] = f'"{behaviour.etag}"' if behaviour.etag else content.etag
+            etag = f'"{behaviour.etag}"' if behaviour.etag else content.etag
+            headers["ETag"] = f"W/{etag}" if behaviour.weak else etag
         if not behaviour.norange:
             headers["Accept-Ranges"] = "bytes"
         return headers
@@ -311,7 +315,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.record.range is None or "Accept-Ranges" not in headers:
             return False
         condition = self.headers.get("If-Range")
-        return condition is None or condition in (headers.get("ETag"), LAST_MODIFIED)
+        return condition is None or condition in (headers.get("ETag"), headers.get("Last-Modified"))
 
     def _answer_body(self, status, headers, content, span, behaviour):
         chunked = behaviour.nolength and self.request_version != "HTTP/1.0"

@@ -1,0 +1,171 @@
+"""The proof that resume works: downloads that are disturbed at random points, in the real service, from the origin.
+
+`python -m tests.resume_proof` (`make prove-resume`) does it at many points and prints a table; `test_resume.py` at few.
+"""
+
+import argparse
+import hashlib
+import os
+import random
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.origin import Origin, make_media, media_folder
+from tests.service import Service, wait_until
+
+# Bytes a second of each connection, so that each takes some 3 seconds, and how many requests the look-up makes of it
+KINDS = {
+    "direct": ("/direct/video.mp4", 1_000_000, 1),
+    "HLS": ("/hls/plain/index.m3u8", 190_000, 0),
+    "encrypted HLS": ("/hls/aes/index.m3u8", 190_000, 0),
+    "DASH, merged": ("/dash/manifest.mpd", 300_000, 0),
+    "HLS, merged": ("/hls/split/master.m3u8", 300_000, 0),
+}
+FRAGMENT = 150_000  # bytes: all but those of sound are longer
+ACTIVE = ("starting", "downloading", "processing")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one download came out. `status` is the one in which it was hit, `again` the bytes it cost more than usual."""
+
+    kind: str
+    disturbance: str
+    status: str
+    is_identical: bool
+    again: int
+    size: int
+
+    @property
+    def was_hit(self):
+        return self.status in ACTIVE
+
+
+class Proof:
+    """Disturbs all kinds at once, in a service that downloads all of them at once.
+
+    `until` is the latest point, as a share of the time that the longest takes: at 1 a merge is hit now and then.
+    """
+
+    def __init__(self, service, origin, seed, until=1.0):
+        self.service = service
+        self.origin = origin
+        self.random = random.Random(seed)
+        self.until = until
+        self.rounds = 0
+        self.usual = {}
+        began = time.monotonic()
+        tasks = self._begin()
+        for kind, (link_id, task_id) in tasks.items():
+            service.wait_for(task_id)
+            self.usual[kind] = (self._digest(task_id), self._sent(link_id), service.file(task_id).stat().st_size)
+        self.seconds = time.monotonic() - began
+
+    def at_points(self, disturb, points):
+        """The outcomes of as many disturbances as it takes to hit each kind at so many points before its end."""
+        outcomes, hits = [], Counter()
+        while min(hits[kind] for kind in KINDS) < points:
+            outcomes += disturb(self)
+            hits = Counter(outcome.kind for outcome in outcomes if outcome.was_hit)
+        return outcomes
+
+    def kill_children(self):
+        return self._disturb("kill -9 of the child", self._kill_children)
+
+    def kill_service(self):
+        return self._disturb("kill -9 of the service", self._kill_service)
+
+    def cut_connections(self):
+        """Of a direct file one connection breaks, of fragments one for each of them."""
+        size = self.usual["direct"][2]
+        cuts = {kind: self.random.randrange(1, size if kind == "direct" else FRAGMENT) for kind in KINDS}
+        return self._outcomes("a cut connection", self._begin(cuts), dict.fromkeys(KINDS, "downloading"))
+
+    def _disturb(self, name, disturb):
+        tasks = self._begin()
+        time.sleep(self.random.uniform(0.1, self.until) * self.seconds)
+        statuses = {kind: self.service.task(task_id)["status"] for kind, (_, task_id) in tasks.items()}
+        disturb()
+        return self._outcomes(name, tasks, statuses)
+
+    def _kill_children(self):
+        for child in self.service.children():
+            child.kill()
+
+    def _kill_service(self):
+        self.service.kill()
+        wait_until(lambda: not self.service.engine_processes(), limit=5)
+        self.service.start()
+
+    def _begin(self, cuts=None):
+        """Start a download of each kind, with an id of its own in all its links."""
+        self.rounds += 1
+        self.origin.reset()
+        tasks = {}
+        for kind, (path, rate, looks) in KINDS.items():
+            link_id = f"{self.rounds}-{kind}"
+            cut = {"cut": cuts[kind], "cut_times": 1, "skip": looks} if cuts else {}
+            link = self.origin.url(path, id=link_id, rate=rate, **cut)
+            tasks[kind] = (link_id, self.service.download(link))
+        return tasks
+
+    def _outcomes(self, disturbance, tasks, statuses):
+        return [self._outcome(kind, disturbance, statuses[kind], *tasks[kind]) for kind in KINDS]
+
+    def _outcome(self, kind, disturbance, status, link_id, task_id):
+        digest, sent, size = self.usual[kind]
+        task = self.service.wait_for(task_id)
+        return Outcome(
+            kind=kind,
+            disturbance=disturbance,
+            status=status,
+            is_identical=task["status"] == "completed" and self._digest(task_id) == digest,
+            again=max(self._sent(link_id) - sent, 0),
+            size=size,
+        )
+
+    def _digest(self, task_id):
+        return hashlib.sha256(self.service.file(task_id).read_bytes()).hexdigest()
+
+    def _sent(self, link_id):
+        return sum(record.bytes_sent for record in self.origin.requests if record.query.get("id") == link_id)
+
+
+def table(outcomes):
+    """Lines: of each kind and disturbance how many were hit, how many of these are right, and what they cost."""
+    rows = defaultdict(list)
+    for outcome in outcomes:
+        if outcome.was_hit:
+            rows[outcome.disturbance, outcome.kind].append(outcome)
+    yield f"{'disturbance':<24}{'kind':<16}{'identical':>12}{'fetched again: mean':>22}{'most':>18}"
+    for (disturbance, kind), row in rows.items():
+        right = sum(outcome.is_identical for outcome in row)
+        mean, most = sum(outcome.again for outcome in row) / len(row), max(outcome.again for outcome in row)
+        cost = [f"{each / 1000:.0f} kB ({each / row[0].size:.1%})" for each in (mean, most)]
+        yield f"{disturbance:<24}{kind:<16}{f'{right} of {len(row)}':>12}{cost[0]:>22}{cost[1]:>18}"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tests.resume_proof", description=__doc__)
+    parser.add_argument("--points", type=int, default=50, help="of each kind and disturbance")
+    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4)))
+    options = parser.parse_args()
+    outcomes = []
+    with tempfile.TemporaryDirectory() as folder, Origin(make_media(media_folder())) as origin:
+        service = Service(Path(folder), DOWNIE_MAX_CONCURRENT_DOWNLOADS=str(len(KINDS))).start()
+        try:
+            proof = Proof(service, origin, options.seed)
+            for disturb in (Proof.kill_children, Proof.kill_service, Proof.cut_connections):
+                outcomes += proof.at_points(disturb, options.points)
+        finally:
+            service.stop()
+    sys.stdout.writelines(f"{line}\n" for line in [f"\nSEED={options.seed}", *table(outcomes)])
+    return 0 if all(outcome.is_identical for outcome in outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
