@@ -4,12 +4,17 @@ Each way is gone twice. With the address allowed the listener hears of it, so th
 the address forbidden it hears nothing. Ways that lead nowhere even then are only gone the second time.
 """
 
+import json
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
 import pytest
+from deno import find_deno_bin
+from yt_dlp.extractor.youtube.jsc._builtin.deno import DenoJCP
 
 from downloads.engine import messages
 from downloads.engine.choices import Choices, Place, Subtitles
@@ -18,6 +23,7 @@ from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.process import Engine
 from tests.lure import local_ways, lure, ways
 from tests.origin import Listener
+from tests.service import PROJECT
 
 OURS, FORBIDDEN = "127.0.0.1", "127.0.0.2"
 AT_ONCE = 6
@@ -172,3 +178,53 @@ def test_the_notation_leads_there_where_it_is_allowed(go, listener, host):
 def test_the_way_leads_there_where_it_is_allowed(go, site, listener, path):
     go([site + path], "127.0.0.0/8")
     assert listener.connections > 0
+
+
+# Names: what the DNS answers is judged where the connection is made, each time anew
+
+ANSWERS = {
+    "a private answer": [["127.0.0.2"]],
+    "several answers": [["127.0.0.2", "::ffff:127.0.0.2", "10.0.0.1"]],
+    "another answer the second time": [["127.0.0.1"], ["127.0.0.2"]],
+    "a mapped answer": [["::ffff:127.0.0.2"]],
+}
+RESOLVED = """
+import contextlib, itertools, json, socket, sys
+from ipaddress import ip_network
+from downloads.engine import cures
+from downloads.engine.network import AddressPolicy, install_guard
+
+url, answers = sys.argv[1], json.loads(sys.argv[2])
+turns = itertools.chain(answers, itertools.repeat(answers[-1]))
+
+def resolve(host, port, *rest, **options):
+    families = [(socket.AF_INET6 if ":" in address else socket.AF_INET, address) for address in next(turns)]
+    return [
+        (family, socket.SOCK_STREAM, 6, "", (address, int(port)) + ((0, 0) if family == socket.AF_INET6 else ()))
+        for family, address in families
+    ]
+
+socket.getaddrinfo = resolve
+cures.apply()
+install_guard(AddressPolicy((ip_network("127.0.0.1/32"),)))
+with cures.CappedYoutubeDL({"quiet": True, "noprogress": True, "retries": 0}) as ydl:
+    for scheme in ("http", "ws"):
+        for _ in range(2):
+            with contextlib.suppress(Exception):
+                ydl.urlopen(url.replace("http", scheme)).read()
+"""
+
+
+@pytest.mark.parametrize("answers", ANSWERS.values(), ids=list(ANSWERS))
+def test_no_answer_of_the_dns_gets_past(listener, answers):
+    url = f"http://video.example:{listener.port}/v.mp4"
+    subprocess.run([sys.executable, "-c", RESOLVED, url, json.dumps(answers)], cwd=PROJECT, check=True, timeout=30)
+    assert listener.connections == 0
+
+
+def test_the_javascript_runtime_has_no_network(listener):
+    command = [find_deno_bin(), "run", *DenoJCP._DENO_BASE_OPTIONS, "-"]
+    script = f"await fetch('http://127.0.0.2:{listener.port}/')"
+    run = subprocess.run(command, input=script, capture_output=True, text=True, timeout=30, check=False)
+    assert run.returncode != 0
+    assert listener.connections == 0
