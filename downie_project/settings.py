@@ -36,6 +36,7 @@ MAX_CONCURRENT_EXTRACTS = ENVIRONMENT.max_concurrent_extracts
 EXTRACT_TIME_LIMIT = ENVIRONMENT.extract_time_limit  # seconds
 ENGINE_MEMORY_LIMIT = ENVIRONMENT.engine_memory_mb * 1024 * 1024  # bytes, for each process of a download
 SPONSORBLOCK_API = ENVIRONMENT.sponsorblock_api
+FREE_SPACE_FLOOR = ENVIRONMENT.free_space_floor_mb * 1024 * 1024  # bytes of the disk that no download takes
 LIVE_LIMIT = ENVIRONMENT.live_limit_hours * 3600  # seconds of a live stream that are recorded, 0 for all
 PLAYLIST_LIMIT = ENVIRONMENT.playlist_limit
 LOOKUP_TIME_LIMIT = ENVIRONMENT.lookup_time_limit  # seconds

@@ -151,6 +151,7 @@ class Run:
             playlist_limit=settings.PLAYLIST_LIMIT,
             memory_limit=settings.ENGINE_MEMORY_LIMIT,
             live_limit=settings.LIVE_LIMIT,
+            free_space_floor=settings.FREE_SPACE_FLOOR,
             sponsorblock_api=settings.SPONSORBLOCK_API,
             egress=egress,
             through_egress=bool(rules.proxy),

@@ -27,6 +27,13 @@ def endless_manifest():
     return {"Content-Type": "application/vnd.apple.mpegurl"}, [b"#EXTM3U\n", *[line * (MEGABYTE // len(line))] * 100]
 
 
+def endless_feed():
+    """A feed of more videos than anybody could count."""
+    item = b"<item><title>One more</title><link>http://127.0.0.1:1/v.mp4</link></item>"
+    head = b'<?xml version="1.0"?><rss version="2.0"><channel><title>A feed</title>'
+    return {"Content-Type": "application/rss+xml"}, [head, *[item * (MEGABYTE // len(item))] * 100]
+
+
 def deep_manifest():
     """15 MB of XML, every element of which takes ten times its length in memory."""
     element = b"<S/>"
@@ -37,6 +44,11 @@ def deep_manifest():
 def many_forms():
     """A page of 1 MB that drives searches for forms and tags to despair."""
     return {"Content-Type": "text/html"}, [b"<html><body>", b"<video <source <a href='" * 42_000]
+
+
+def program():
+    """What a desktop or a shell would run, said to be a video."""
+    return {"Content-Type": "video/mp4"}, [b"[Desktop Entry]\nExec=touch /tmp/ran\n" * 400]
 
 
 def cloudflare():
@@ -101,6 +113,11 @@ PATHS = {
     "/text.mp4": text,
     "/bomb.html": bomb,
     "/endless.m3u8": endless_manifest,
+    "/endless.rss": endless_feed,
+    "/evil.desktop": program,
+    "/evil.exe": program,
+    "/evil.html": program,
+    "/evil.sh": program,
     "/deep.mpd": deep_manifest,
     "/forms.html": many_forms,
 }

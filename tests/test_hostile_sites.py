@@ -47,7 +47,7 @@ def peak_memory(service, task_id, *, limit=60):
     raise TimeoutError(task)
 
 
-@pytest.mark.parametrize("path", ["/bomb.html", "/endless.m3u8"])
+@pytest.mark.parametrize("path", ["/bomb.html", "/endless.m3u8", "/endless.rss"])
 def test_what_is_too_large_to_be_a_page_is_refused_before_it_fills_the_memory(service, site, path):
     task, peak = peak_memory(service, service.download(site + path))
     assert (task["status"], task["error_reason"]) == ("failed", "page_too_large")
@@ -94,3 +94,20 @@ def test_redirects_without_an_end_are_given_up(service, origin):
     task = service.wait_for(service.download(origin.url("/loop")))
     assert task["status"] == "failed"
     assert task["error_reason"] == "redirect_loop"
+
+
+@pytest.mark.parametrize("name", ["evil.desktop", "evil.exe", "evil.html", "evil.sh"])
+def test_what_is_no_media_file_by_its_name_does_not_get_into_the_library(service, site, name):
+    before = set(service.library.rglob("*"))
+    task = service.wait_for(service.download(f"{site}/{name}"))
+    assert task["status"] == "failed"
+    assert set(service.library.rglob("*")) == before
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_cookies_do_not_follow_a_redirect_to_another_host(service, origin, status):
+    elsewhere = origin.url("/direct/small.mp4", id=f"to-{status}").replace("127.0.0.1", "localhost")
+    task = service.wait_for(service.download(origin.url(f"/redirect/{status}", to=elsewhere), cookies="pass=open"))
+    assert task["status"] == "completed", task
+    sent = {request.path: request.headers.get("Cookie") for request in origin.requests}
+    assert sent == {f"/redirect/{status}": "pass=open", "/direct/small.mp4": None}

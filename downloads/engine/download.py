@@ -3,8 +3,11 @@
 import json
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from yt_dlp.utils import YoutubeDLError
 
 from downloads.engine import cures, messages
 from downloads.engine.classification import disk_reason
@@ -18,7 +21,7 @@ from downloads.engine.lookup import Wrong, failure_of, found, give_cookies, item
 from downloads.engine.network import Guard
 from downloads.engine.plans import ProcessingFailed
 from downloads.engine.progress import ProgressMeter, Reading
-from downloads.engine.sizes import Scale, lighter, limit_files, refuse_if_heavier, too_large
+from downloads.engine.sizes import Room, Scale, lighter, limit_files, refuse_if_heavier, too_large
 
 FRAGMENTS_AT_ONCE = 8
 PROBE_LIMIT = 60.0  # seconds
@@ -177,11 +180,28 @@ class Download:
         }
 
     def _look_up(self, ydl: cures.CappedYoutubeDL) -> dict[str, Any]:
-        info = look_up(ydl, self._job.url)
+        try:
+            info = look_up(ydl, self._job.url)
+        except Exception as error:
+            if self._classify(error).reason is Reason.NOT_LIVE_YET:
+                self._wait_for_broadcast(ydl)
+            raise
         self._guard.refused.clear()  # what the look-up has got over does not explain what fails later
         if info.get("live_status") == "is_upcoming":
-            raise Wrong(Reason.UPCOMING, Phase.LOOKUP, retry_after=_seconds_until(info.get("release_timestamp")))
+            raise _upcoming(info)
         return info
+
+    def _wait_for_broadcast(self, ydl: cures.CappedYoutubeDL) -> None:
+        """Ask once more, for what is known of a video without formats: an extractor says only then when it begins.
+
+        Raises:
+            Wrong: with the reason UPCOMING; nothing is raised where the site announces no broadcast.
+        """
+        ydl.params["ignore_no_formats_error"] = True
+        with suppress(YoutubeDLError):  # what the first look-up said holds
+            info = ydl.extract_info(self._job.url, download=False)
+            if info and info.get("live_status") == "is_upcoming":
+                raise _upcoming(info)
 
     def _say_listed(self, info: dict[str, Any]) -> None:
         """Tell the items, and that there are no more; they are downloads of their own."""
@@ -212,6 +232,7 @@ class Download:
         self._phase = Phase.DOWNLOAD
         meter = self._measure(info)
         ydl.add_progress_hook(meter.on_download)
+        ydl.add_progress_hook(Room(self._folder, self._job.free_space_floor).on_download)
         if self._limit:
             ydl.add_progress_hook(Scale(self._limit).on_download)
         ydl.add_postprocessor_hook(self._on_postprocessor)
@@ -280,6 +301,10 @@ class Download:
             detail = f"the file lasts {media.duration:.1f} s, the video {wanted:.1f} s"
             raise Wrong(Reason.INCOMPLETE, Phase.DOWNLOAD, detail)
         return media
+
+
+def _upcoming(info: dict[str, Any]) -> Wrong:
+    return Wrong(Reason.UPCOMING, Phase.LOOKUP, retry_after=_seconds_until(info.get("release_timestamp")))
 
 
 def _seconds_until(timestamp: object) -> float | None:

@@ -1,7 +1,9 @@
 """How much a download may weigh: chosen for it, refused before the first byte, and stopped at the byte too many."""
 
 import resource
+import shutil
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from downloads.engine.errors import Phase, Reason
@@ -76,6 +78,25 @@ class Scale:
         total = sum(self._bytes.copy().values())
         if total > self._limit:
             raise too_large(total, self._limit)
+
+
+class Room:
+    """Keeps some of the disk free, since the database is on it. `on_download` is one of yt-dlp's progress hooks."""
+
+    def __init__(self, folder: Path, floor: int) -> None:
+        """Watch the disk that this folder is on; `floor` is in bytes."""
+        self._folder = folder
+        self._floor = floor
+
+    def on_download(self, _hook: Mapping[str, Any]) -> None:
+        """Look, as often as bytes come.
+
+        Raises:
+            Wrong: with the reason NO_SPACE.
+        """
+        free = shutil.disk_usage(self._folder).free
+        if free < self._floor:
+            raise Wrong(Reason.NO_SPACE, Phase.DOWNLOAD, f"{free} bytes are free, and {self._floor} stay free")
 
 
 def limit_files(limit: int) -> None:
