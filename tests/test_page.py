@@ -13,7 +13,7 @@ from downloads.engine.errors import SENTENCES
 from downloads.models import Task
 from downloads.operations import Wish
 from downloads.states import Status, Stop
-from downloads.views import REFUSALS
+from downloads.words import REFUSALS
 
 pytestmark = pytest.mark.django_db
 
