@@ -70,6 +70,7 @@ STOPPING = {
 }
 PLACES = {Place.EMBED: _("in the file"), Place.BESIDE: _("beside the file")}
 CODECS = {VideoCodec.H264: "H.264", VideoCodec.HEVC: "H.265", VideoCodec.VP9: "VP9", VideoCodec.AV1: "AV1"}
+CHANNELS = {1: _("mono"), 2: _("stereo")}
 KINDS = {"video": _("Video"), "audio": _("Sound"), "subtitle": _("Subtitles")}
 
 
@@ -88,9 +89,11 @@ def next_step(task: Task) -> Text:
 def history(task: Task) -> list[Happening]:
     """What happened, oldest first."""
     lines = [Happening(task.created_at, _("Added."))]
-    for attempt in task.attempts.all():
+    attempts = list(task.attempts.all())
+    for attempt in attempts:
         lines.extend(_lines_of(attempt))
-    if task.finished_at and task.status in LAST:
+    is_said = task.status in {attempt.outcome for attempt in attempts}  # completed or failed, by its last attempt
+    if task.finished_at and task.status in LAST and not is_said:
         text, kind = LAST[Status(task.status)]
         lines.append(Happening(task.finished_at, text, kind=kind))
     return sorted(lines, key=lambda line: line.at)
@@ -163,9 +166,9 @@ def _said(stream: Stream) -> str:
     if stream.width:
         parts.append(f"{stream.width} × {stream.height}")
     if stream.fps:
-        parts.append(gettext("{number} fps").format(number=number_format(round(stream.fps, 2))))
+        parts.append(gettext("{number} fps").format(number=f"{stream.fps:.4g}"))
     if stream.channels:
-        parts.append(gettext("{number} channels").format(number=stream.channels))
+        parts.append(str(CHANNELS.get(stream.channels, _("{number} channels"))).format(number=stream.channels))
     if stream.sample_rate:
         parts.append(f"{number_format(stream.sample_rate / 1000, 1)} kHz")
     if stream.bit_rate:

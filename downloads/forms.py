@@ -144,7 +144,9 @@ class AddForm(ChangeForm):
         label=_("Preset"), queryset=Preset.objects.all(), to_field_name="name", required=False, empty_label=_("None")
     )
     clip_from = ClockField(label=_("Clip from"), required=False, widget=forms.TextInput(attrs={"placeholder": "0:00"}))
-    clip_to = ClockField(label=_("to"), required=False, widget=forms.TextInput(attrs={"placeholder": _("the end")}))
+    clip_to = ClockField(
+        label=_("Clip to"), required=False, widget=forms.TextInput(attrs={"placeholder": _("the end")})
+    )
     subtitles = LanguagesField(
         label=_("Subtitles"),
         required=False,
@@ -152,7 +154,7 @@ class AddForm(ChangeForm):
         help_text=_("Codes of languages; “all” takes every one."),
         widget=forms.TextInput(attrs={"placeholder": "en, zh-Hans", "autocomplete": "off"}),
     )
-    auto_subtitles = forms.BooleanField(label=_("machine-made ones too"), required=False)
+    auto_subtitles = forms.BooleanField(label=_("Machine-made subtitles too"), required=False)
     container = forms.ChoiceField(label=_("Container"), choices=CONTAINERS, required=False)
     audio_format = forms.ChoiceField(label=_("Sound as"), choices=AUDIO_FORMATS, required=False)
     sponsorblock = forms.ChoiceField(label=_("Sponsored parts"), choices=SPONSORS, required=False)
@@ -166,7 +168,7 @@ class AddForm(ChangeForm):
         error_messages={"invalid": _("Entries are given by their numbers, such as 1-10,15.")},
         widget=forms.TextInput(attrs={"placeholder": "1-10,15", "autocomplete": "off"}),
     )
-    skip_existing = forms.BooleanField(label=_("leave out what is here already"), required=False)
+    skip_existing = forms.BooleanField(label=_("Leave out entries that are here already"), required=False)
     max_height = forms.IntegerField(required=False, min_value=0, max_value=10_000, widget=forms.HiddenInput)
     again = forms.BooleanField(required=False, widget=forms.HiddenInput)
 

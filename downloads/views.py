@@ -34,7 +34,7 @@ from downloads.words import PHRASES, TAB_NAMES, TABS
 
 PAGE_SIZE = 50
 MAX_QUERY = 500  # characters that are searched for
-THEMES = {"system": _("As the system"), "light": _("Light"), "dark": _("Dark")}
+THEMES = {"system": _("System"), "light": _("Light"), "dark": _("Dark")}
 THEME_KEPT = 365 * 24 * 3600  # seconds
 A_LINK = re.compile(r"https?://[^\s<>\"]+")
 VERBS: dict[str, Callable[[str], object]] = {
