@@ -17,18 +17,44 @@ from downloads.models import Task
 from downloads.refusals import Refused
 
 HEADER = "X-Downie-File"
-SENT_BY_STARLETTE = {b"content-type", b"content-length", HEADER.lower().encode()}
+TYPE_HEADER = "X-Downie-Type"
+SENT_BY_STARLETTE = {b"content-type", b"content-length", HEADER.lower().encode(), TYPE_HEADER.lower().encode()}
+# What browsers may show instead of saving: media, which run no script. Their type is ours, not the file's.
+PLAYABLE = {
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".webm": "video/webm",
+    ".mp3": "audio/mpeg",
+    ".m4a": "audio/mp4",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".flac": "audio/flac",
+    ".wav": "audio/wav",
+}
+# Should a browser take such a file for a document all the same, then for one that can do nothing
+SANDBOX = "sandbox; default-src 'none'"
 
 
-def hand_over(task: Task) -> HttpResponse:
-    """The answer that lets `FileSender` send the task's file.
+def is_playable(file_name: str) -> bool:
+    """Whether browsers play files of this kind."""
+    return Path(file_name).suffix.lower() in PLAYABLE
+
+
+def hand_over(task: Task, *, inline: bool = False) -> HttpResponse:
+    """The answer that lets `FileSender` send the task's file: as an attachment, unless a player wants it.
 
     Raises:
-        Refused: FILE_NOT_FOUND, somebody moved or deleted it.
+        Refused: FILE_NOT_FOUND, somebody moved or deleted it; FILE_NOT_PLAYABLE, browsers do not play this kind.
     """
+    if inline and not is_playable(task.file_name):
+        raise Refused("FILE_NOT_PLAYABLE", "Browsers do not play this kind of file; fetch it without inline.")
     if not storage.is_stored(task.file_name, task.file_size):
         raise Refused("FILE_NOT_FOUND", "The file of this task is no longer in the library.")
-    return HttpResponse(headers={HEADER: quote(str(storage.library_path(task.file_name)))})
+    headers = {HEADER: quote(str(storage.library_path(task.file_name)))}
+    if inline:
+        kind = PLAYABLE[Path(task.file_name).suffix.lower()]
+        headers |= {TYPE_HEADER: kind, "Content-Security-Policy": SANDBOX}
+    return HttpResponse(headers=headers)
 
 
 class FileSender:
@@ -58,7 +84,11 @@ class FileSender:
 async def _send_file(headers: dict[bytes, bytes], scope: Scope, receive: Receive, send: Send) -> None:
     path = Path(unquote(headers[HEADER.lower().encode()].decode()))
     kept = {name.decode(): value.decode() for name, value in headers.items() if name not in SENT_BY_STARLETTE}
-    response = FileResponse(path, filename=path.name, headers=kept)
+    kind = headers.get(TYPE_HEADER.lower().encode(), b"").decode()
+    shown = "inline" if kind else "attachment"
+    response = FileResponse(
+        path, filename=path.name, headers=kept, media_type=kind or None, content_disposition_type=shown
+    )
     sending = asyncio.ensure_future(response(scope, receive, send))
     leaving = asyncio.ensure_future(_client_leaves(receive))
     try:

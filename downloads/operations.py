@@ -96,10 +96,15 @@ Form = tuple[str, str, str, str]  # what makes two tasks the same: link, quality
 
 
 class IfExists(StrEnum):
-    """What an `add` does when the same is waiting or running already."""
+    """What an `add` does when the link is here already.
+
+    `return` looks for the same link, quality, processing and choices, waiting or running. `ask` looks for the link
+    alone, in any state but failed and cancelled. Both add nothing then; only `return` starts what is found.
+    """
 
     NEW = "new"
     RETURN = "return"
+    ASK = "ask"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,11 +174,12 @@ def add_all(wishes: Sequence[Wish]) -> list[Added | Refused]:
     new: list[Task] = []
     with transaction.atomic():
         known = _under_way(wishes)
+        here = _here(wishes)
         presets = _presets(wishes)
         for wish in wishes:
-            result = _result(wish, presets, known)
+            result = _result(wish, presets, known, here)
             if isinstance(result, Added) and result.is_new:
-                known[_form(result.task)] = result.task
+                known[_form(result.task)] = here[result.task.url] = result.task
                 new.append(result.task)
             results.append(result)
         for place, task in enumerate(new):
@@ -183,7 +189,10 @@ def add_all(wishes: Sequence[Wish]) -> list[Added | Refused]:
         waiting = [
             result.task
             for result, wish in zip(results, wishes, strict=True)
-            if isinstance(result, Added) and wish.auto_start and result.task.status == Status.PENDING
+            if isinstance(result, Added)
+            and wish.auto_start
+            and wish.if_exists != IfExists.ASK
+            and result.task.status == Status.PENDING
         ]
         if waiting:
             queue_many([task.pk for task in waiting])
@@ -197,7 +206,7 @@ def _presets(wishes: Sequence[Wish]) -> dict[str, Preset]:
     return presets | ({"": default} if default else {})
 
 
-def _result(wish: Wish, presets: dict[str, Preset], known: dict[Form, Task]) -> Added | Refused:
+def _result(wish: Wish, presets: dict[str, Preset], known: dict[Form, Task], here: dict[str, Task]) -> Added | Refused:
     if wish.preset and wish.preset not in presets:
         return Refused("VALIDATION_ERROR", f"There is no preset called {wish.preset}.", "preset")
     try:
@@ -206,6 +215,8 @@ def _result(wish: Wish, presets: dict[str, Preset], known: dict[Form, Task]) -> 
         return refused
     if wish.if_exists == IfExists.RETURN and _form(task) in known:
         return Added(known[_form(task)], is_new=False)
+    if wish.if_exists == IfExists.ASK and task.url in here:
+        return Added(here[task.url], is_new=False)
     return Added(task)
 
 
@@ -214,6 +225,19 @@ def _under_way(wishes: Sequence[Wish]) -> dict[Form, Task]:
     if not any(wish.if_exists == IfExists.RETURN for wish in wishes):
         return {}
     return {_form(task): task for task in Task.objects.under_way().order_by("created_at", "id")}
+
+
+def _here(wishes: Sequence[Wish]) -> dict[str, Task]:
+    """Find what has a link that somebody asks about, and was neither cancelled nor has failed; the newest of each."""
+    urls = set()
+    for wish in wishes:
+        if wish.if_exists == IfExists.ASK:
+            with contextlib.suppress(Refused):
+                urls.add(_checked_url(wish.url))
+    if not urls:
+        return {}
+    found = Task.objects.filter(url__in=urls).exclude(status__in=[Status.FAILED, Status.CANCELLED])
+    return {task.url: task for task in found.order_by("created_at", "id")}
 
 
 def _form(task: Task) -> Form:

@@ -21,6 +21,7 @@ COPY_CHUNK = 4 * 1024 * 1024  # bytes
 KEEP_EVERY = 2.0  # seconds between two signs of life while bytes are copied, or written to the disk
 FOLDER_TRIES = 5
 TRASH = ".trash-"
+SOON_SHORT = 5 * 1024**3  # bytes that shall be free when all that runs is here; below that people are warned
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 # What a file system answers that has no hard links, or has them not between these two places
 NO_LINKS = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
@@ -41,6 +42,20 @@ class Finished:
 
     file: Path
     beside: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much is free where the library is, in bytes, and whether that is soon too little."""
+
+    free_bytes: int
+    is_short: bool
+
+
+def room(bytes_to_come: int) -> Room:
+    """How much room there is, when so many bytes are still on their way."""
+    free = shutil.disk_usage(settings.LIBRARY_DIR).free
+    return Room(free, free - bytes_to_come < SOON_SHORT)
 
 
 def work_folder(task_id: str) -> Path:

@@ -8,9 +8,14 @@ from downloads import views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.home, name="home"),
-    path("tasks/<str:task_id>/start", views.start, name="start"),
-    path("tasks/<str:task_id>/cancel", views.cancel, name="cancel"),
-    path("tasks/<str:task_id>/delete", views.delete, name="delete"),
-    path("favicon.ico", RedirectView.as_view(url=static("downloads/icon-180.png"))),  # for pages that name no icon
+    path("add", views.add, name="add"),
+    path("tasks/<str:task_id>", views.task, name="task"),
+    path("tasks/<str:task_id>/<str:verb>", views.act, name="act"),
+    path("theme", views.theme, name="theme"),
+    path("send-here", views.send_here, name="send-here"),
+    path("manifest.webmanifest", views.manifest, name="manifest"),
+    path("service-worker.js", views.service_worker, name="service-worker"),
+    path("offline", views.offline, name="offline"),
+    path("favicon.ico", RedirectView.as_view(url=static("downloads/icon-192.png"))),  # for pages that name no icon
     path("i18n/", include("django.conf.urls.i18n")),
 ]

@@ -1,199 +1,361 @@
-"""The page, rendered here first. With JavaScript it goes on live by the API and the feed, in the same words."""
+"""The pages, rendered here first. With JavaScript they go on live by the API and the feed, in the same words."""
 
+import re
 from collections.abc import Callable
-from typing import Any
-from urllib.parse import urlsplit
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
-from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.core.paginator import Page, Paginator
+from django.db.models import F
+from django.db.models.functions import Left, Lower
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.template.defaultfilters import filesizeformat
-from django.utils import timezone
-from django.utils.formats import number_format
-from django.utils.translation import get_language, gettext, gettext_noop
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from downloads import operations
-from downloads.engine.errors import SENTENCES
-from downloads.forms import AddForm
-from downloads.models import Task
-from downloads.operations import Wish
+from downloads import details, operations, storage, words
+from downloads.forms import AddForm, ChangeForm
+from downloads.models import STARTABLE, Task, TaskQuerySet
+from downloads.operations import Added
 from downloads.refusals import Refused
+from downloads.rows import row_of
 from downloads.schemas import task_json
-from downloads.states import RUNNING, UNFINISHED, Status, Stop
+from downloads.states import RUNNING, WAITING, Status
+from downloads.words import PHRASES, TAB_NAMES, TABS
 
 PAGE_SIZE = 50
-
-STOPPING = {Stop.CANCEL: _("Cancelling…"), Stop.PAUSE: _("Pausing…"), Stop.DELETE: _("Deleting…")}
-START_VERBS = {
-    Status.PENDING: _("Start"),
-    Status.PAUSED: _("Resume"),
-    Status.FAILED: _("Retry"),
-    Status.CANCELLED: _("Start again"),
-}
-WITH_BAR = RUNNING | {Status.PAUSED, Status.QUEUED, Status.FAILED}
-WITH_ERROR = frozenset({Status.QUEUED, Status.FAILED})
-
-PHRASES = {
-    "bytes": _("{done} of {total}"),
-    "speed": _("{size}/s"),
-    "left": _("{time} left"),
-    "retry": _("Trying again in {time} (attempt {number})"),
-    "seconds": _("{s} s"),
-    "minutes": _("{m} min {s} s"),
-    "hours": _("{h} h {m} min"),
-    "announced": _("{title}: {state}"),
-    "connected": _("Live"),
-    "reconnecting": _("Reconnecting…"),
-    "unreachable": _("The service cannot be reached; check that it is running and try again."),
+MAX_QUERY = 500  # characters that are searched for
+THEMES = {"system": _("System"), "light": _("Light"), "dark": _("Dark")}
+THEME_KEPT = 365 * 24 * 3600  # seconds
+A_LINK = re.compile(r"https?://[^\s<>\"]+")
+VERBS: dict[str, Callable[[str], object]] = {
+    "start": operations.start,
+    "pause": operations.pause,
+    "finish": operations.finish,
+    "cancel": operations.cancel,
+    "delete": operations.delete,
 }
 
-# Refusals that the page can meet, as their sources say them in English. Those that a source puts together are marked
-# for the translators here, all others there.
-REFUSALS = (
-    "The address is empty.",
-    gettext_noop("An address can have at most 8,192 characters."),
-    "An address cannot have spaces, line breaks or control characters in it.",
-    "This address carries internal data of the downloader and is not accepted.",
-    "Only web addresses that begin with http:// or https:// can be downloaded.",
-    "User names and passwords in an address are not accepted; use cookies to sign in.",
-    "This address does not name a host.",
-    "The host or the port of this address is not valid.",
-    "The IP address in this address is not valid.",
-    "This address leads to the server itself, which downloads may not reach.",
-    "There is no task with this id; it may have been deleted.",
-    "This task is completed; add the link again to download it once more.",
-    "This task is waiting or running already.",
-    gettext_noop("This task is completed; there is nothing to cancel."),
-    gettext_noop("This task is failed; there is nothing to cancel."),
-    "This task was completed before it could be cancelled.",
-    gettext_noop("These are too many requests; Retry-After says how many seconds to wait."),
-    "This needs an API key, sent as Authorization: Bearer or as X-API-Key; manage.py apikey create makes one.",
-    "With a login instead of an API key this needs Django's CSRF token in X-CSRFToken.",
-    "Something went wrong inside; the service's log says what.",
-)
+# As the API orders, so that a page that is asked for later goes on where this one ends
+ORDERS: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "-created_at": (_("Newest first"), ("-created_at", "-id")),
+    "created_at": (_("Oldest first"), ("created_at", "id")),
+    "title": (_("By title"), (Lower(Left("title", 200)), "id")),
+    "-file_size": (_("Largest first"), ("-file_size", "-id")),
+    "-finished_at": (_("Last finished first"), (F("finished_at").desc(nulls_last=True), "-id")),
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which part of the list somebody looks at. Nonsense in an address is passed over: it shows the whole list."""
+
+    tab: str = "all"
+    q: str = ""
+    order: str = "-created_at"
+    page: str = "1"
+    playlist: str = ""
+
+    @classmethod
+    def by(cls, query: QueryDict) -> Self:
+        """Read what the address says."""
+        tab, order = query.get("tab", ""), query.get("order", "")
+        return cls(
+            tab=tab if tab in TABS else cls.tab,
+            q=query.get("q", "").replace("\0", "").strip()[:MAX_QUERY],
+            order=order if order in ORDERS else cls.order,
+            page=query.get("page", cls.page),
+        )
+
+    def address(self, **changes: str) -> str:
+        """The query string that leads there; empty for the list as it is first seen."""
+        usual = Asked()
+        wanted = asdict(replace(self, **{"page": "1", **changes}))
+        said = {name: value for name, value in wanted.items() if name != "playlist" and value != getattr(usual, name)}
+        return f"?{urlencode(said)}" if said else "?"
+
+    def candidates(self) -> TaskQuerySet:
+        """What the tabs count: all that is searched for, or, without a search, all but the items of playlists."""
+        if self.playlist:
+            found: TaskQuerySet = Task.objects.filter(playlist=self.playlist)
+        else:
+            found = Task.objects.all() if self.q else Task.objects.top_level()
+        return found.matching(self.q) if self.q else found
+
+    def tasks(self) -> Page[Task]:
+        """One page of what the chosen tab shows."""
+        found = self.candidates()
+        if self.tab != "all":
+            found = found.filter(status__in=TABS[self.tab])
+        return Paginator(found.order_by(*ORDERS[self.order][1]), PAGE_SIZE).get_page(self.page)
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def home(request: HttpRequest) -> HttpResponse:
-    """Show the page; posted to, add a link and start it."""
-    return _add(request) if request.method == "POST" else _page(request, AddForm())
+    """Show the page; posted to, add links and start them."""
+    return _add(request) if request.method == "POST" else _home(request, AddForm())
+
+
+@never_cache
+@require_safe
+def add(request: HttpRequest) -> HttpResponse:
+    """Show the page with a link in its field, and do nothing until somebody says so.
+
+    This is where bookmarklets, launchers and the Share menu of a phone lead to. Some apps share a text that holds the
+    link somewhere.
+    """
+    url = request.GET.get("url", "").strip()
+    if not url:
+        shared = f"{request.GET.get('text', '')} {request.GET.get('title', '')}"
+        found = A_LINK.search(shared)
+        url = found[0] if found else shared.strip()
+    return _home(request, AddForm(initial={"url": url}), is_sent_here=True)
 
 
 def _add(request: HttpRequest) -> HttpResponse:
     form = AddForm(request.POST)
-    if form.is_valid():
-        try:
-            operations.start(operations.add(Wish(**form.cleaned_data)).task.id)
-        except Refused as refused:
-            form.add_error("url", gettext(str(refused)))
-        else:
-            return redirect("home")
-    return _page(request, form, status=400)
+    by_script = request.headers.get("Accept", "").startswith("application/json")
+    if not form.is_valid():
+        if by_script:
+            return JsonResponse({"detail": form.sentence()}, status=400)
+        return _home(request, form, status=400)
+    links = form.cleaned_data["url"]
+    results = [_said(link, result) for link, result in zip(links, operations.add_all(form.wishes()), strict=True)]
+    if by_script:
+        return JsonResponse({"results": results})
+    left = [result for result in results if result["status"] != "created"]
+    if not left:
+        return redirect("home")
+    if len(left) == 1 and left[0]["status"] == "error":
+        form.add_error("url", left[0]["error"])
+    return _home(request, form, status=400, left=left)
+
+
+def _said(link: str, result: Added | Refused) -> dict[str, Any]:
+    """What became of a link, as pages and scripts are told."""
+    if isinstance(result, Refused):
+        return {"url": link, "status": "error", "error": gettext(str(result))}
+    task = result.task
+    state = Status(task.status).label
+    here = {"title": task.title or task.url, "sentence": PHRASES["here"].format(state=state)}
+    return {"url": link, "task_id": task.id, "status": "created" if result.is_new else "exists", **here}
 
 
 @require_POST
-def start(request: HttpRequest, task_id: str) -> HttpResponse:
-    """Start a task, or start it again."""
-    return _do(operations.start, request, task_id)
-
-
-@require_POST
-def cancel(request: HttpRequest, task_id: str) -> HttpResponse:
-    """Cancel a task."""
-    return _do(operations.cancel, request, task_id)
-
-
-@require_POST
-def delete(request: HttpRequest, task_id: str) -> HttpResponse:
-    """Delete a task; its finished file stays."""
-    return _do(operations.delete, request, task_id)
-
-
-def _do(verb: Callable[[str], object], request: HttpRequest, task_id: str) -> HttpResponse:
-    """Do it and go back to the page of the list that was looked at; a refusal is said there."""
+def act(request: HttpRequest, task_id: str, verb: str) -> HttpResponse:
+    """Do it and go back to where the button was; a refusal is said there."""
+    if verb not in VERBS:
+        raise Http404
     try:
-        verb(task_id)
+        if verb == "delete":
+            operations.delete(task_id, delete_file="delete_file" in request.POST)
+        else:
+            VERBS[verb](task_id)
     except Refused as refused:
         messages.error(request, gettext(str(refused)))
-    page = request.POST.get("page", "")
-    return redirect(f"/?page={page}" if page.isdecimal() and page != "1" else "/")
+    return redirect(_way_back(request))
 
 
-def _page(request: HttpRequest, form: AddForm, status: int = 200) -> HttpResponse:
-    tasks = Paginator(Task.objects.newest_first(), PAGE_SIZE).get_page(request.GET.get("page"))
-    context = {
-        "form": form,
-        "tasks": tasks,
-        "rows": [_row(task) for task in tasks],
-        "script_data": _script_data(list(tasks), tasks.number),
-    }
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Remember whether the pages shall be light or dark."""
+    response = redirect(_way_back(request))
+    chosen = request.POST.get("theme", "")
+    if chosen in THEMES:
+        response.set_cookie("theme", chosen, max_age=THEME_KEPT, samesite="Lax", httponly=True)
+    return response
+
+
+def _way_back(request: HttpRequest) -> str:
+    address = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(address, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
+        return address
+    return reverse("home")
+
+
+def _home(request: HttpRequest, form: AddForm, status: int = 200, **extra: object) -> HttpResponse:
+    asked = Asked.by(request.GET if request.path == reverse("home") else QueryDict())
+    context = {"form": form, "view": _view(request), **_list(asked), **extra}
     return render(request, "downloads/page.html", context, status=status)
 
 
-def _script_data(tasks: list[Task], page: int) -> dict[str, Any]:
-    """Give the scripts what they go on from: the tasks on this page, and the rules and words that show them."""
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def task(request: HttpRequest, task_id: str) -> HttpResponse:
+    """Show everything about a task; posted to, change what was asked for, and try again."""
+    try:
+        found = operations.find(task_id)
+    except Refused as refused:
+        context = {"view": _view(request), "sentence": gettext(str(refused)), "script_data": words.for_scripts()}
+        return render(request, "downloads/gone.html", context, status=404)
+    form = ChangeForm(request.POST or None, initial={"custom_filename": found.custom_filename, **_form_of(found)})
+    if request.method == "POST" and form.is_valid() and _change(form, found):
+        return redirect("task", found.id)
+    return _task(request, found, form)
+
+
+def _form_of(task: Task) -> dict[str, str]:
+    return {"quality": task.quality, "post_processing": task.post_processing}
+
+
+def _change(form: ChangeForm, task: Task) -> bool:
+    """Whether it was changed and begun again; the form says why not."""
+    given = form.cleaned_data
+    cookies = given["cookies"].strip()
+    try:
+        operations.change(
+            task.id,
+            quality=given["quality"],
+            post_processing=given["post_processing"],
+            custom_filename=given["custom_filename"],
+            cookies=cookies or None,
+        )
+        operations.start(task.id)
+    except Refused as refused:
+        form.add_error(refused.field if refused.field in form.fields else None, gettext(str(refused)))
+        return False
+    return True
+
+
+def _task(request: HttpRequest, task: Task, form: ChangeForm) -> HttpResponse:
+    asked = replace(Asked.by(request.GET), playlist=task.id, order="created_at")
+    media = details.media(task) if not task.is_playlist else None
+    context = {
+        "view": _view(request),
+        "task": task,
+        "form": form,
+        "can_change": task.status in STARTABLE and not task.is_playlist,
+        "next_step": details.next_step(task),
+        "history": details.history(task),
+        "options": details.options(task),
+        "streams": details.streams(media) if media else [],
+        "playlist": task.playlist,
+        "side_files": task_json(task).get("side_files", []),
+        "row": row_of(task),
+        "items": _list(asked) if task.is_playlist else None,
+        "script_data": {**words.for_scripts(), "task": task_json(task)},
+    }
+    if context["items"]:
+        context |= context["items"]
+        context["script_data"]["task"] = task_json(task)
+    return render(request, "downloads/task.html", context, status=400 if form.is_bound else 200)
+
+
+def _list(asked: Asked) -> dict[str, Any]:
+    """What shows a page of the list, and what scripts go on from."""
+    tasks = asked.tasks()
+    counts = asked.candidates().count_by_status()
+    tabs = [
+        {
+            "name": name,
+            "label": label,
+            "count": sum(counts[status] for status in TABS[name]),
+            "address": asked.address(tab=name),
+            "is_chosen": name == asked.tab,
+        }
+        for name, label in TAB_NAMES.items()
+    ]
+    pages = tasks.paginator.num_pages
     return {
-        "tasks": [task_json(task) for task in tasks],
-        "page": page,
-        "page_size": PAGE_SIZE,
-        "language": get_language(),
-        "phrases": PHRASES,
-        "states": dict(Status.choices),
-        "stopping": STOPPING,
-        "start_verbs": START_VERBS,
-        "running": sorted(RUNNING),
-        "unfinished": sorted(UNFINISHED),
-        "with_bar": sorted(WITH_BAR),
-        "with_error": sorted(WITH_ERROR),
-        "sentences": {
-            english: own for english in (*SENTENCES.values(), *REFUSALS) if (own := gettext(english)) != english
+        "asked": asked,
+        "tabs": tabs,
+        "orders": [(name, label) for name, (label, _columns) in ORDERS.items()],
+        "tasks": tasks,
+        "rows": [row_of(task) for task in tasks],
+        "page_words": PHRASES["page"].format(number=tasks.number, total=pages),
+        "newer": asked.address(page=str(tasks.number - 1)) if tasks.number > 1 else "",
+        "older": asked.address(page=str(tasks.number + 1)) if tasks.number < pages else "",
+        "script_data": {
+            **words.for_scripts(),
+            "tasks": [task_json(task) for task in tasks],
+            "asked": asdict(asked) | {"page": tasks.number},
+            "usual": asdict(Asked()) | {"page": 1},
+            "total": tasks.paginator.count,
+            "counts": counts,
+            "page_size": PAGE_SIZE,
         },
     }
 
 
-def _row(task: Task) -> dict[str, Any]:
-    """Say a task as the list shows it, where empty texts are left out. `static/downloads/row.js` says the same."""
-    status = Status(task.status)
-    percentage = task.progress_percentage
-    is_downloading = status == Status.DOWNLOADING
-    wait = (task.available_at - timezone.now()).total_seconds() if task.available_at else 0
+def _view(request: HttpRequest) -> dict[str, Any]:
+    """What every page shows around its own part."""
+    counts = Task.objects.filter(is_playlist=False).count_by_status()
+    running, waiting = (sum(counts[status] for status in group) for group in (RUNNING, WAITING))
+    room = storage.room(Task.objects.bytes_to_come())
+    chosen = request.COOKIES.get("theme", "system")
     return {
-        "id": task.id,
-        "url": task.url,
-        "status": status.value,
-        "title": task.title or task.url,
-        "site": task.site or urlsplit(task.url).hostname,
-        "state": STOPPING[Stop(task.stop)] if task.stop else status.label,
-        "has_bar": status in WITH_BAR and (status in RUNNING or percentage > 0),
-        "value": None if status in RUNNING and not (percentage or task.total_bytes) else f"{percentage:.1f}",
-        "percent": f"{number_format(percentage, 1)}%" if status in WITH_BAR and percentage else "",
-        "bytes": _bytes(task) if status in WITH_BAR and task.downloaded_bytes else "",
-        "speed": PHRASES["speed"].format(size=filesizeformat(task.speed)) if is_downloading and task.speed else "",
-        "left": PHRASES["left"].format(time=_duration(task.eta)) if is_downloading and task.eta else "",
-        "error": gettext(task.error_message) if status in WITH_ERROR and task.error_message else "",
-        "retry": _retry(wait, task) if status == Status.QUEUED and wait > 0 else "",
-        "file": filesizeformat(task.file_size) if status == Status.COMPLETED else "",
-        "start": START_VERBS.get(status, ""),
-        "can_cancel": status in UNFINISHED and task.stop in (Stop.NONE, Stop.PAUSE),
-        "can_delete": task.stop != Stop.DELETE,
+        "theme": chosen if chosen in THEMES else "system",
+        "themes": THEMES.items(),
+        "active": PHRASES["active"].format(number=running),
+        "waiting": PHRASES["waiting"].format(number=waiting),
+        "free_bytes": room.free_bytes,
+        "is_short": room.is_short,
+        "here": request.get_full_path() if request.method in ("GET", "HEAD") else reverse("home"),
     }
 
 
-def _bytes(task: Task) -> str:
-    done = filesizeformat(task.downloaded_bytes)
-    return PHRASES["bytes"].format(done=done, total=filesizeformat(task.total_bytes)) if task.total_bytes else done
+@never_cache
+@require_safe
+def send_here(request: HttpRequest) -> HttpResponse:
+    """Tell how links come here from elsewhere: bookmarklet, address, Share menu, script."""
+    base = request.build_absolute_uri(reverse("add"))
+    bookmarklet = f"javascript:void(open('{base}?url='+encodeURIComponent(location.href)))"
+    context = {"view": _view(request), "base": base, "bookmarklet": bookmarklet, "script_data": words.for_scripts()}
+    return render(request, "downloads/send_here.html", context)
 
 
-def _retry(wait: float, task: Task) -> str:
-    return PHRASES["retry"].format(time=_duration(wait), number=task.failures + 1)
+@require_safe
+def manifest(request: HttpRequest) -> HttpResponse:  # noqa: ARG001  a view
+    """Say how the page is installed as an app, and that links can be shared to it."""
+    icons = [
+        {"src": static(f"downloads/{name}"), "sizes": size, "type": kind, "purpose": purpose}
+        for name, size, kind, purpose in (
+            ("icon-192.png", "192x192", "image/png", "any"),
+            ("icon-512.png", "512x512", "image/png", "any"),
+            ("icon-maskable.png", "512x512", "image/png", "maskable"),
+            ("icon.svg", "any", "image/svg+xml", "any"),
+        )
+    ]
+    content = {
+        "id": "/",
+        "name": "Downie Enhanced",
+        "short_name": "Downie",
+        "description": gettext("Paste a link, get a finished file."),
+        "lang": get_language(),
+        "start_url": "/",
+        "scope": "/",
+        "display": "standalone",
+        "background_color": "#f5f6f8",
+        "theme_color": "#4353d8",
+        "icons": icons,
+        "share_target": {
+            "action": reverse("add"),
+            "method": "GET",
+            "params": {"title": "title", "text": "text", "url": "url"},
+        },
+        "shortcuts": [{"name": gettext("Add a link"), "url": reverse("add")}],
+    }
+    return JsonResponse(content, content_type="application/manifest+json")
 
 
-def _duration(seconds: float) -> str:
-    minutes, s = divmod(round(seconds), 60)
-    h, m = divmod(minutes, 60)
-    return PHRASES["hours" if h else "minutes" if m else "seconds"].format(h=h, m=m, s=s)
+@require_safe
+def offline(request: HttpRequest) -> HttpResponse:
+    """Say that the service cannot be reached; an installed app keeps this for when that is so."""
+    return render(request, "downloads/offline.html")
+
+
+@require_safe
+def service_worker(request: HttpRequest) -> HttpResponse:  # noqa: ARG001  a view
+    """Send the script of the installed app from the root, since it may look after no more than its own folder."""
+    text = Path(settings.STATICFILES_DIRS[0], "downloads", "service-worker.js").read_text()
+    return HttpResponse(text, content_type="text/javascript; charset=utf-8", headers={"Cache-Control": "no-cache"})

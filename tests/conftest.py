@@ -1,12 +1,17 @@
 """What tests share: generated media, an origin that serves them, and the real service."""
 
+import re
 import signal
 import subprocess
+from itertools import count
+from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from downloads.engine.ffmpeg import prepare_toolbox
 from tests import ytdlp
+from tests.browser import ARGUMENTS, CHROMIUM, SAYS_REFUSED
 from tests.origin import Origin, make_media, media_folder
 from tests.service import Service
 
@@ -77,3 +82,50 @@ def long_origin(media, tmp_path_factory, tools):
     subprocess.run([tools.ffmpeg, "-v", "error", "-stream_loop", "60", "-i", source, "-c", "copy", target], check=True)
     with Origin(folder) as origin:
         yield origin
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser, shared by the tests of a file."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, service):
+    """Opens a page in a profile of its own; afterwards no page may have complained or asked another host."""
+    contexts, complaints, hosts = [], [], set()
+
+    def visit(path="/", *, sockets=None, **options):
+        options = {"locale": "en-US", "reduced_motion": "reduce"} | options
+        contexts.append(browser.new_context(base_url=service.url, **options))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+        page.on("websocket", lambda socket: hosts.add(urlsplit(socket.url).netloc))
+        if sockets:
+            page.route_web_socket(re.compile("/ws$"), sockets)
+        page.goto(path)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert [text for text in complaints if not SAYS_REFUSED.search(text)] == []
+    assert hosts - {""} == {urlsplit(service.url).netloc}
+
+
+numbers = count(1)
+
+
+@pytest.fixture
+def link(origin):
+    """Makes links that no other test uses."""
+
+    def link(path="/direct/small.mp4", **query):
+        return origin.url(path, test=next(numbers), **query)
+
+    return link

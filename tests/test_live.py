@@ -1,5 +1,7 @@
 """A live stream is recorded until it ends or somebody says so, and what was recorded is a good file."""
 
+import re
+
 import pytest
 
 from downloads.engine.ffmpeg import prepare_toolbox, probe
@@ -26,7 +28,9 @@ def test_a_broadcast_is_recorded_to_its_end(service, origin, toolbox):
 
 def test_a_recording_is_finished_on_request_and_kept(service, origin, toolbox):
     task_id = service.download(origin.url(LIVE, id="finish"))
-    is_recording(service, task_id)
+    task = is_recording(service, task_id)
+    assert (task["total_bytes"], task["eta"]) in ((0, 0), (task["downloaded_bytes"], 0))  # nobody knows when it ends
+    assert len(re.findall(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", task["title"])) == 1
     answer = service.http.post(f"/api/downloads/finish/{task_id}")
     assert answer.json() == {"message": "Recording finished", "task_id": task_id}
     assert service.wait_for(task_id)["status"] == "completed"

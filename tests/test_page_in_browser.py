@@ -1,87 +1,13 @@
 """The page as a person meets it: the real service, a real browser, with JavaScript and without."""
 
 import re
-import shutil
-from itertools import count
-from urllib.parse import urlsplit
 
-import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-SLOW = 300_000  # bytes a second: long enough to see a download run
-PASTE = "Paste a link to a video or a song"
-SAYS_REFUSED = re.compile(r"the server responded with a status of 4\d\d")  # the browser's own note on any such answer
+from tests.browser import PASTE, SLOW, choose, needs_chromium, paste, row_of, state_of
+from tests.service import wait_until
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
-
-numbers = count(1)
-expect.set_options(timeout=10_000)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser, service):
-    """Opens the page in a profile of its own; afterwards no page may have complained or asked another host."""
-    contexts, complaints, hosts = [], [], set()
-
-    def visit(*, sockets=None, **options):
-        options = {"locale": "en-US", "reduced_motion": "reduce"} | options
-        contexts.append(browser.new_context(base_url=service.url, **options))
-        page = contexts[-1].new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-        page.on("websocket", lambda socket: hosts.add(urlsplit(socket.url).netloc))
-        if sockets:
-            page.route_web_socket(re.compile("/ws$"), sockets)
-        page.goto("/")
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert [text for text in complaints if not SAYS_REFUSED.search(text)] == []
-    assert hosts == {urlsplit(service.url).netloc}
-
-
-@pytest.fixture
-def link(origin):
-    """Makes links that no other test uses."""
-
-    def link(path="/direct/small.mp4", **query):
-        return origin.url(path, test=next(numbers), **query)
-
-    return link
-
-
-def paste(page, link):
-    page.get_by_placeholder(PASTE).fill(link)
-    page.keyboard.press("Enter")
-
-
-def row_of(page, link):
-    return page.locator("#tasks > li").filter(has=page.locator(f'a.site[href="{link}"]'))
-
-
-def state_of(page, link):
-    return row_of(page, link).locator(".state")
+pytestmark = needs_chromium
 
 
 def test_paste_and_enter_is_all_it_takes(visit, link, media):
@@ -152,10 +78,10 @@ def test_cancel_and_start_again(visit, link):
     paste(page, video)
     expect(state_of(page, video)).to_have_text("Downloading")
 
-    row_of(page, video).get_by_role("button", name="Cancel").click()
+    choose(page, video, "Cancel")
 
     expect(state_of(page, video)).to_have_text("Cancelled")
-    expect(row_of(page, video).get_by_role("button", name="Cancel")).to_be_hidden()
+    expect(row_of(page, video).locator("[data-verb=cancel]")).to_be_hidden()
     row_of(page, video).get_by_role("button", name="Start again").click()
     expect(state_of(page, video)).to_have_text("Downloading")
 
@@ -176,7 +102,7 @@ def test_delete_asks_first_and_takes_the_file_along_if_told(visit, link, service
     page.get_by_role("dialog").get_by_label("Also delete the file").check()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(row).to_have_count(0)
-    assert not file.exists()
+    wait_until(lambda: not file.exists())
 
 
 def test_deleting_a_running_download_offers_no_file(visit, link):
@@ -206,11 +132,11 @@ def test_the_choices_are_remembered(visit):
     page = visit()
 
     page.get_by_label("Quality").select_option("720p")
-    page.get_by_label("Format").select_option("audio")
+    page.get_by_label("Format", exact=True).select_option("audio")
     page.reload()
 
     expect(page.get_by_label("Quality")).to_have_value("720p")
-    expect(page.get_by_label("Format")).to_have_value("audio")
+    expect(page.get_by_label("Format", exact=True)).to_have_value("audio")
 
 
 def test_everything_works_without_javascript(visit, link, media):
@@ -235,7 +161,7 @@ def test_cancel_works_without_javascript(visit, link):
     page, video = visit(java_script_enabled=False), link("/direct/video.mp4", rate=SLOW)
     paste(page, video)
 
-    row_of(page, video).get_by_role("button", name="Cancel").click()
+    choose(page, video, "Cancel")
 
     expect(state_of(page, video)).to_have_text("Cancelled")
 

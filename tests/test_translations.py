@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils.translation import gettext, override
 
 from downloads.engine.errors import SENTENCES
-from downloads.views import REFUSALS
+from downloads.words import REFUSALS
 
 FOLDER = Path(settings.BASE_DIR, "locale", "zh_Hans", "LC_MESSAGES")
 CATALOG = (FOLDER / "django.po").read_text("utf-8")

@@ -88,11 +88,9 @@ MOMENT_SCHEMA: JsonDict = {
 }
 
 
-class ListQuery(Schema):
-    """Which tasks, in which order, and how many of them."""
+class Filters(Schema):
+    """Which tasks."""
 
-    limit: int = Field(50, ge=1, le=500, description="How many tasks at most.")
-    offset: int = Field(0, ge=0, le=2**31, description="How many of the first to pass over.")
     status: str = Field(
         "",
         description="One status, or several with commas.",
@@ -117,43 +115,13 @@ class ListQuery(Schema):
         description="Added then or earlier, so that periods meet without a gap: seconds since 1970, or ISO 8601.",
         json_schema_extra=MOMENT_SCHEMA,
     )
-    order: Order = Field(
-        Order.NEWEST, description="What is not finished has no time of its end, and counts as the oldest there."
-    )
-    cursor: str = Field(
-        "",
-        max_length=4096,
-        pattern="^[A-Za-z0-9_.-]*(:[A-Za-z0-9_-]*){0,2}$",
-        description="The `X-Next-Cursor` of the page before, asked for with the same order and filters.",
-    )
 
-    def page(self) -> tuple[list[Task], int, str]:
-        """The tasks, how many there are in all, and the cursor of the next page (empty on the last).
+    def narrowed(self) -> TaskQuerySet:
+        """These tasks.
 
         Raises:
-            Refused: VALIDATION_ERROR, an unknown status or a cursor that is not ours.
+            Refused: VALIDATION_ERROR, an unknown status.
         """
-        found = self._narrowed()
-        rest = self._after_cursor(found)
-        if self.order.column not in MOMENTS:
-            rest = rest.annotate(sort_key=KEYS[self.order.column])
-        end = self.offset + self.limit
-        rows = list(rest.order_by(*self._ordering())[self.offset : end + 1])
-        tasks = rows[: self.limit]
-        return tasks, found.count(), self._cursor(tasks[-1]) if len(rows) > self.limit else ""
-
-    def _ordering(self) -> tuple[Any, Any]:
-        """By the plain column where that sorts alike: an index may serve it, and no row needs a function's call."""
-        is_falling = self.order.is_falling
-        if self.order.column == "finished_at":
-            end = F("finished_at")
-            first: Any = end.desc(nulls_last=True) if is_falling else end.asc(nulls_first=True)
-        else:
-            name = "created_at" if self.order.column == "created_at" else "sort_key"
-            first = f"-{name}" if is_falling else name
-        return first, "-id" if is_falling else "id"
-
-    def _narrowed(self) -> TaskQuerySet:
         found: TaskQuerySet = Task.objects.all()
         if wanted := self._statuses():
             found = found.filter(status__in=wanted)
@@ -174,6 +142,48 @@ class ListQuery(Schema):
         except ValueError:
             sentence = f"A status in the filter is not known; there are {', '.join(Status)}."
             raise Refused("VALIDATION_ERROR", sentence, "status") from None
+
+
+class ListQuery(Filters):
+    """Which tasks, in which order, and how many of them."""
+
+    limit: int = Field(50, ge=1, le=500, description="How many tasks at most.")
+    offset: int = Field(0, ge=0, le=2**31, description="How many of the first to pass over.")
+    order: Order = Field(
+        Order.NEWEST, description="What is not finished has no time of its end, and counts as the oldest there."
+    )
+    cursor: str = Field(
+        "",
+        max_length=4096,
+        pattern="^[A-Za-z0-9_.-]*(:[A-Za-z0-9_-]*){0,2}$",
+        description="The `X-Next-Cursor` of the page before, asked for with the same order and filters.",
+    )
+
+    def page(self) -> tuple[list[Task], int, str]:
+        """The tasks, how many there are in all, and the cursor of the next page (empty on the last).
+
+        Raises:
+            Refused: VALIDATION_ERROR, an unknown status or a cursor that is not ours.
+        """
+        found = self.narrowed()
+        rest = self._after_cursor(found)
+        if self.order.column not in MOMENTS:
+            rest = rest.annotate(sort_key=KEYS[self.order.column])
+        end = self.offset + self.limit
+        rows = list(rest.order_by(*self._ordering())[self.offset : end + 1])
+        tasks = rows[: self.limit]
+        return tasks, found.count(), self._cursor(tasks[-1]) if len(rows) > self.limit else ""
+
+    def _ordering(self) -> tuple[Any, Any]:
+        """By the plain column where that sorts alike: an index may serve it, and no row needs a function's call."""
+        is_falling = self.order.is_falling
+        if self.order.column == "finished_at":
+            end = F("finished_at")
+            first: Any = end.desc(nulls_last=True) if is_falling else end.asc(nulls_first=True)
+        else:
+            name = "created_at" if self.order.column == "created_at" else "sort_key"
+            first = f"-{name}" if is_falling else name
+        return first, "-id" if is_falling else "id"
 
     def _after_cursor(self, found: TaskQuerySet) -> TaskQuerySet:
         if not self.cursor:

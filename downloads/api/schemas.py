@@ -9,7 +9,7 @@ from downloads.api.errors import STATUSES
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.models import ID_LENGTH
 from downloads.models.webhook import DeliveryStatus, Event
-from downloads.states import Status, Stop
+from downloads.states import Outcome, Status, Stop
 
 TASK_ID = "abc123def456"
 Text = Annotated[str, Field(max_length=64 * 1024)]
@@ -102,6 +102,57 @@ class DownloadStats(Schema):
     current_speed: int = Field(description="Bytes a second, of all that run.")
     cancelled_tasks: int
     paused_tasks: int
+    free_bytes: int = Field(description="Free where the library is.")
+    is_space_short: bool = Field(description="Less than 5 GB will be left when all that runs is here.")
+
+
+class Counts(Schema):
+    """How many tasks are in each state; a playlist counts as one, beside its items."""
+
+    pending: int
+    queued: int
+    starting: int
+    downloading: int
+    processing: int
+    paused: int
+    completed: int
+    failed: int
+    cancelled: int
+
+
+class AttemptOut(Schema):
+    """One run of one worker at a task. Times in seconds since 1970."""
+
+    number: int = Field(examples=[1])
+    started_at: float
+    ended_at: float | None = Field(description="Null while it runs.")
+    bytes_on_disk: int = Field(description="At its end.")
+    outcome: str = Field(description=f"Empty while it runs, then one of {', '.join(Outcome)}.", examples=["completed"])
+    error_code: str
+    error_message: str
+
+
+class StreamOut(Schema):
+    """One stream of a file. Texts are empty and numbers 0 where they are unknown or make no sense."""
+
+    kind: str = Field(examples=["video"])
+    codec: str = Field(examples=["h264"])
+    profile: str = Field(examples=["High"])
+    width: int = Field(examples=[1920])
+    height: int = Field(examples=[1080])
+    fps: float = Field(examples=[30.0])
+    channels: int
+    sample_rate: int
+    bit_rate: int = Field(description="Bits a second.", examples=[4500000])
+
+
+class MediaOut(Schema):
+    """What a finished file holds."""
+
+    container: str = Field(description="As ffprobe calls it.", examples=["mov,mp4,m4a,3gp,3g2,mj2"])
+    duration: float = Field(description="Seconds, 0 where unknown.")
+    size: int = Field(description="Bytes.", examples=[25165824])
+    streams: list[StreamOut]
 
 
 class TaskOut(Schema):

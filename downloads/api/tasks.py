@@ -7,23 +7,27 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 from ninja.decorators import decorate_view
 
-from downloads import batches, files, operations, pictures
+from downloads import batches, details, files, operations, pictures, storage
 from downloads.api.idempotency import IdempotencyKey, once
-from downloads.api.lists import ListQuery, with_etag
+from downloads.api.lists import Filters, ListQuery, with_etag
 from downloads.api.schemas import (
     Acknowledged,
+    AttemptOut,
     CleanedUp,
+    Counts,
     Created,
     DownloadStats,
     Error,
     InvalidInput,
+    MediaOut,
+    StreamOut,
     TaskOut,
 )
 from downloads.api.wishes import TaskIn, TaskPatch, changes_of, wish_of
-from downloads.models import Task
+from downloads.models import Attempt, Task
 from downloads.operations import Wish
 from downloads.refusals import Refused
-from downloads.schemas import task_json
+from downloads.schemas import epoch, task_json
 from downloads.states import Status
 
 router = Router(tags=["Tasks"])
@@ -32,6 +36,7 @@ Json = dict[str, Any]
 
 Hours = Annotated[int, Query(ge=0, le=1_000_000, description="How long ago a task must have finished.")]
 DeleteFile = Annotated[bool, Query(description="Whether the finished file goes as well.")]
+Inline = Annotated[bool, Query(description="For players in a page: only MP4, WebM and the usual kinds of sound.")]
 DeleteFiles = Annotated[bool, Query(description="Whether the files of completed tasks go as well.")]
 
 ETAG = {"ETag": {"description": "Send it back as `If-None-Match`.", "schema": {"type": "string"}}}
@@ -205,7 +210,65 @@ def delete(request: HttpRequest, task_id: str, delete_file: DeleteFile = False) 
 @router.get("/downloads/stats", response=DownloadStats, operation_id="get_stats", summary="Count all tasks")
 def stats(request: HttpRequest) -> Json:
     """Count tasks by what becomes of them, and sum up bytes and speed."""
-    return Task.objects.stats()
+    room = storage.room(Task.objects.bytes_to_come())
+    return {**Task.objects.stats(), "free_bytes": room.free_bytes, "is_space_short": room.is_short}
+
+
+@router.get(
+    "/downloads/counts",
+    response={200: Counts, 422: InvalidInput},
+    operation_id="count_tasks",
+    summary="Count tasks by their states",
+)
+def counts(request: HttpRequest, query: Query[Filters]) -> Json:
+    """Count the tasks that a list with these filters holds, state by state."""
+    return query.narrowed().count_by_status()
+
+
+@router.get(
+    "/downloads/tasks/{task_id}/attempts",
+    response={200: list[AttemptOut], 404: Error},
+    operation_id="list_attempts",
+    summary="List the attempts at a task",
+)
+def attempts(request: HttpRequest, task_id: str) -> list[Json]:
+    """List what was tried, oldest first."""
+    return [_attempt(attempt) for attempt in operations.find(task_id).attempts.all()]
+
+
+def _attempt(attempt: Attempt) -> Json:
+    return {
+        "number": attempt.number,
+        "started_at": epoch(attempt.started_at),
+        "ended_at": epoch(attempt.ended_at),
+        "bytes_on_disk": attempt.bytes_on_disk,
+        "outcome": attempt.outcome,
+        "error_code": attempt.error_code,
+        "error_message": attempt.error_message,
+    }
+
+
+@router.get(
+    "/downloads/tasks/{task_id}/media",
+    response={200: MediaOut, 404: Error, 409: Error},
+    operation_id="get_media",
+    summary="Say what the finished file holds",
+)
+def media(request: HttpRequest, task_id: str) -> Json:
+    """Look into the finished file: its container, its length, and the codec, size and rate of its streams."""
+    found = operations.find(task_id)
+    if found.status != Status.COMPLETED or found.is_playlist:
+        raise Refused("TASK_NOT_COMPLETED", "This task has no file yet; its status says how far it is.")
+    held = details.media(found)
+    if held is None:
+        raise Refused("FILE_NOT_FOUND", "The file of this task is no longer in the library, or is no media.")
+    names = list(StreamOut.model_fields)
+    return {
+        "container": held.container,
+        "duration": held.duration or 0.0,
+        "size": held.size,
+        "streams": [{name: getattr(stream, name) for name in names} for stream in held.streams],
+    }
 
 
 @router.post(
@@ -259,8 +322,8 @@ def picture(request: HttpRequest, task_id: str) -> HttpResponse:
         }
     },
 )
-def file(request: HttpRequest, task_id: str) -> HttpResponse:
-    """Send the finished file as an attachment; takes `Range`, `If-Range` and `HEAD`."""
+def file(request: HttpRequest, task_id: str, inline: Inline = False) -> HttpResponse:  # noqa: FBT002  a query parameter
+    """Send the finished file, as an attachment unless `inline=true`; takes `Range`, `If-Range` and `HEAD`."""
     found = operations.find(task_id)
     if found.is_playlist:
         raise Refused("TASK_NOT_COMPLETED", "A playlist has no file of its own; fetch those of its items.")
@@ -268,4 +331,4 @@ def file(request: HttpRequest, task_id: str) -> HttpResponse:
         raise Refused(found.error_code, found.error_message)
     if found.status != Status.COMPLETED:
         raise Refused("TASK_NOT_COMPLETED", "This task has no file yet; its status says how far it is.")
-    return files.hand_over(found)
+    return files.hand_over(found, inline=inline)

@@ -120,7 +120,8 @@ class TaskIn(ChoicesIn):
         IfExists,
         Field(
             description="With `return`, a task of the same link, quality and processing that is waiting or running "
-            "is the answer, with the status `exists`."
+            "is the answer, with the status `exists`; with `ask`, one of the same link in any state but failed and "
+            "cancelled."
         ),
     ] = IfExists.NEW
 

@@ -102,7 +102,8 @@ class Download:
             if info.get("_type") == "playlist":
                 self._say_listed(info)
                 return
-            info = self._choose(ydl, info)
+            if not info.get("is_live"):  # to whose title yt-dlp adds the time, each time
+                info = self._choose(ydl, info)
             self._say_found(info)
             companions = Companions(self._job, Fetcher(ydl, info, self._guard), self._toolbox, self._say)
             companions.start()

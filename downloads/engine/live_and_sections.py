@@ -45,7 +45,7 @@ class Streams:
         choices, seconds = self._job.choices, self._job.live_limit
         size = int(choices.max_filesize * _SHARE_OF_LIMIT)
         wishes = Wishes(seconds=seconds, bytes=size, from_start=choices.live_from_start)
-        recorder = Recorder(ydl, formats, self._toolbox, self._reporter(formats, seconds))
+        recorder = Recorder(ydl, formats, self._toolbox, self._reporter(formats, 0))
         recorder.record(self.recording, found(info), wishes, self._finish)
 
     def join(self) -> Joined:

@@ -151,6 +151,17 @@ class TaskQuerySet(models.QuerySet["Task"]):
         wanted = list(dict.fromkeys(ids))
         return [*wanted, *self.filter(playlist__in=wanted).exclude(pk__in=wanted).values_list("pk", flat=True)]
 
+    def count_by_status(self) -> dict[str, int]:
+        """How many there are in each state; states without any are there too."""
+        found = dict(self.order_by().values_list("status").annotate(Count("pk")))
+        return {status.value: found.get(status, 0) for status in Status}
+
+    def bytes_to_come(self) -> int:
+        """How many bytes the running ones still have to fetch, as far as it is known."""
+        left = Sum(F("total_bytes") - F("downloaded_bytes"))
+        found: int = self.running().filter(total_bytes__gt=0).aggregate(left=Coalesce(left, 0))["left"]
+        return max(found, 0)
+
     def newest_first(self) -> Self:
         """In the order of lists."""
         return self.order_by("-created_at", "-id")

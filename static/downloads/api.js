@@ -4,26 +4,52 @@ import { phrase, say } from "./words.js";
 
 const BASE = "/api/downloads";
 
-/** @returns {Promise<string>} the id of the new task */
-export async function add(link) {
-  const headers = { "Content-Type": "application/json" };
-  return (await ask("/add", { method: "POST", headers, body: JSON.stringify(link) })).task_id;
+export const task = (id) => body(ask(`${BASE}/tasks/${id}`));
+export const stats = () => body(ask(`${BASE}/stats`));
+export const extract = (wanted) => body(send(`${BASE}/extract`, wanted));
+export const presets = () => body(ask(`${BASE}/presets`));
+
+/** Do one of `start`, `pause`, `finish`, `cancel` to a task. */
+export const act = (verb, id) => ask(`${BASE}/${verb}/${id}`, { method: "POST" });
+
+/** Do one of `start`, `pause`, `cancel` to many. @returns {Promise<object[]>} what became of each */
+export const actOnMany = async (verb, ids) => (await body(send(`${BASE}/batch/${verb}`, ids))).results;
+
+/** Delete these, also while the page is being left. */
+export function remove(ids, deleteFiles) {
+  return send(`${BASE}/batch/delete?delete_file=${deleteFiles}`, ids, { keepalive: true });
 }
 
-export const start = (id) => ask(`/start/${id}`, { method: "POST" });
-export const cancel = (id) => ask(`/cancel/${id}`, { method: "POST" });
-export const remove = (id, deleteFile) => ask(`/tasks/${id}?delete_file=${deleteFile}`, { method: "DELETE" });
-export const task = (id) => ask(`/tasks/${id}`);
+/** One page of the list. @returns {Promise<{tasks: object[], total: number}>} */
+export async function list(query) {
+  const response = await ask(`${BASE}/tasks?${new URLSearchParams(query)}`);
+  return { tasks: await response.json(), total: Number(response.headers.get("X-Total-Count")) };
+}
+
+export const counts = (query) => body(ask(`${BASE}/counts?${new URLSearchParams(query)}`));
+
+/** Post the form of the page as it is. @returns {Promise<object[]>} what became of each link */
+export async function add(form) {
+  const answer = await ask("/", { method: "POST", body: form, headers: { Accept: "application/json" } });
+  return (await answer.json()).results;
+}
+
+function send(path, value, options = {}) {
+  const headers = { "Content-Type": "application/json" };
+  return ask(path, { ...options, method: "POST", headers, body: JSON.stringify(value) });
+}
+
+const body = async (response) => (await response).json();
 
 async function ask(path, options = {}) {
   const token = document.querySelector("[name=csrfmiddlewaretoken]").value; // needed where one has to log in
   let response;
   try {
-    response = await fetch(BASE + path, { ...options, headers: { ...options.headers, "X-CSRFToken": token } });
+    response = await fetch(path, { ...options, headers: { ...options.headers, "X-CSRFToken": token } });
   } catch {
     throw new Error(phrase("unreachable"));
   }
+  if (response.ok) return response;
   const answer = await response.json().catch(() => ({ detail: phrase("unreachable") }));
-  if (!response.ok) throw new Error(say(answer.detail));
-  return answer;
+  throw new Error(say(answer.detail));
 }

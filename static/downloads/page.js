@@ -1,20 +1,38 @@
-/** Makes the page live. Without it everything still works, by forms and reloading. */
+/** Makes the pages live. Without it everything still works, by forms and reloading. */
 
 import { wireActions } from "./actions.js";
 import { wireForm } from "./add.js";
+import { wireDeletion } from "./deletion.js";
 import { follow } from "./feed.js";
-import { take, tick } from "./list.js";
-import { phrase } from "./words.js";
+import { count, tellConnection, wireHeader } from "./header.js";
+import { wireKeys } from "./keys.js";
+import { take, tick, wireList } from "./list.js";
+import { wireLook } from "./look.js";
+import { wireMenus } from "./menus.js";
+import { notice, wireNotifications } from "./notify.js";
+import { wireSelection } from "./selection.js";
+import { follows, wireTask } from "./task.js";
+import { toast } from "./toasts.js";
+import { localTimes, phrase } from "./words.js";
 
-const connection = document.getElementById("connection");
+const takers = [count, take, notice, follows];
 
-function tellConnection(isConnected) {
-  connection.hidden = false;
-  connection.dataset.connected = isConnected;
-  connection.textContent = phrase(isConnected ? "connected" : "reconnecting");
-}
-
+localTimes(document);
 wireForm();
+wireLook();
+wireList();
+wireTask();
 wireActions();
-follow(take, tellConnection);
+wireDeletion();
+wireSelection();
+wireMenus();
+wireKeys();
+wireHeader();
+wireNotifications();
+follow((frame) => takers.forEach((taker) => taker(frame)), tellConnection);
 setInterval(tick, 1000);
+document.getElementById("bookmarklet")?.addEventListener("click", (event) => {
+  event.preventDefault(); // it is for dragging; the policy of this page would not let it run
+  toast(phrase("bookmark"));
+});
+navigator.serviceWorker?.register("/service-worker.js").catch(() => {}); // then there are no notifications

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 from django.utils.translation import gettext, override
 
 from downloads.engine.errors import SENTENCES
-from downloads.views import REFUSALS
+from downloads.words import REFUSALS
 
 
 class Command(BaseCommand):

@@ -1,0 +1,176 @@
+"""What a task's own page says beyond its row: what is known, what was asked for, what happened and what comes next."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from django.conf import settings
+from django.template.defaultfilters import filesizeformat
+from django.utils.formats import number_format
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from downloads import rows, storage
+from downloads.engine.choices import Place, Section, VideoCodec
+from downloads.engine.ffmpeg import Media, NotMedia, Stream, ToolMissing, prepare_toolbox, probe
+from downloads.engine.formats import PostProcessing, Quality
+from downloads.forms import AUDIO_FORMATS, CONTAINERS, POST_PROCESSING, QUALITIES, SPONSORS
+from downloads.models import MAX_FAILURES, Attempt, Task
+from downloads.states import Outcome, Status, Stop
+
+PROBE_LIMIT = 5.0  # seconds that one look into a file may take
+PROBES_KEPT = 256
+
+Text = str | Promise
+Pairs = list[tuple[Text, Text]]
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One line of what happened. `kind` colours it: `good`, `bad` or nothing."""
+
+    at: datetime
+    text: Text
+    detail: str = ""
+    kind: str = ""
+
+
+ENDINGS = {
+    Outcome.COMPLETED: (_("Attempt {number} brought the whole file."), "good"),
+    Outcome.FAILED: (_("Attempt {number} failed."), "bad"),
+    Outcome.RETRY: (_("Attempt {number} failed and is followed by another."), "bad"),
+    Outcome.STOPPED: (_("Attempt {number} was stopped on request."), ""),
+    Outcome.INTERRUPTED: (_("Attempt {number} was interrupted; what it had fetched stays."), ""),
+    Outcome.LISTED: (_("Attempt {number} found a playlist; its entries became downloads of their own."), "good"),
+}
+LAST = {
+    Status.COMPLETED: (_("Completed."), "good"),
+    Status.FAILED: (_("Failed for good."), "bad"),
+    Status.CANCELLED: (_("Cancelled."), ""),
+}
+NEXT = {
+    Status.PENDING: _("It waits until you start it."),
+    Status.QUEUED: _("It starts as soon as one of the {places} places is free."),
+    Status.STARTING: _("The site is being asked for the video; then its bytes come."),
+    Status.DOWNLOADING: _("When all bytes are here, the file is put together, checked and moved into the library."),
+    Status.PROCESSING: _("The file is put together and checked; then it appears in the library."),
+    Status.PAUSED: _("It waits until you resume it, and then goes on from its last byte."),
+    Status.COMPLETED: _("Nothing more: the file is in the library and stays there until you delete it."),
+    Status.FAILED: _("Nothing, until you retry it; it goes on from its last byte where it can."),
+    Status.CANCELLED: _("Nothing, until you start it again; what it had fetched was thrown away."),
+}
+OF_PLAYLIST = _("It follows its entries: it is done when they are.")
+STOPPING = {
+    Stop.PAUSE: _("It is paused as soon as its process has ended."),
+    Stop.CANCEL: _("It is cancelled as soon as its process has ended."),
+    Stop.DELETE: _("It is deleted as soon as its process has ended."),
+    Stop.FINISH: _("The recording ends; what there is of it becomes the file."),
+}
+PLACES = {Place.EMBED: _("in the file"), Place.BESIDE: _("beside the file")}
+CODECS = {VideoCodec.H264: "H.264", VideoCodec.HEVC: "H.265", VideoCodec.VP9: "VP9", VideoCodec.AV1: "AV1"}
+CHANNELS = {1: _("mono"), 2: _("stereo")}
+KINDS = {"video": _("Video"), "audio": _("Sound"), "subtitle": _("Subtitles")}
+
+
+def next_step(task: Task) -> Text:
+    """What happens next, by itself or by whom; for a task that waits for its next attempt the page adds when."""
+    if task.stop:
+        return STOPPING[Stop(task.stop)]
+    if task.is_playlist:
+        return OF_PLAYLIST
+    if task.status == Status.QUEUED and task.available_at:
+        sentence = gettext("It is tried again by itself: attempt {number} after {failures} of at most {most} failures.")
+        return sentence.format(number=task.failures + 1, failures=task.failures, most=MAX_FAILURES)
+    return str(NEXT[Status(task.status)]).format(places=settings.MAX_CONCURRENT_DOWNLOADS)
+
+
+def history(task: Task) -> list[Happening]:
+    """What happened, oldest first."""
+    lines = [Happening(task.created_at, _("Added."))]
+    attempts = list(task.attempts.all())
+    for attempt in attempts:
+        lines.extend(_lines_of(attempt))
+    is_said = task.status in {attempt.outcome for attempt in attempts}  # completed or failed, by its last attempt
+    if task.finished_at and task.status in LAST and not is_said:
+        text, kind = LAST[Status(task.status)]
+        lines.append(Happening(task.finished_at, text, kind=kind))
+    return sorted(lines, key=lambda line: line.at)
+
+
+def _lines_of(attempt: Attempt) -> Iterator[Happening]:
+    yield Happening(attempt.started_at, gettext("Attempt {number} began.").format(number=attempt.number))
+    if attempt.ended_at and attempt.outcome:
+        text, kind = ENDINGS[Outcome(attempt.outcome)]
+        detail = gettext(attempt.error_message) if attempt.error_message else ""
+        yield Happening(attempt.ended_at, str(text).format(number=attempt.number), detail, kind)
+
+
+def options(task: Task) -> Pairs:
+    """What was asked for, as it holds: names and words; finer wishes only where they are not as usual."""
+    wishes = task.wishes
+    said: list[tuple[Text, Text | None]] = [
+        (_("Quality"), dict(QUALITIES)[Quality(task.quality)]),
+        (_("Format"), dict(POST_PROCESSING)[PostProcessing(task.post_processing)]),
+        (_("File name"), task.custom_filename),
+        (_("Cookies"), _("given, and kept encrypted") if task.sealed_cookies else None),
+        (_("At most this high"), f"{wishes.max_height}p" if wishes.max_height else None),
+        (_("At most this large"), filesizeformat(wishes.max_filesize) if wishes.max_filesize else None),
+        (_("Container"), dict(CONTAINERS).get(wishes.container)),
+        (_("Sound as"), dict(AUDIO_FORMATS).get(wishes.audio_format)),
+        (_("Preferred codec"), CODECS.get(wishes.video_codec)),
+        (_("Clip"), _clip(wishes.section) if wishes.section else None),
+        (_("Subtitles"), ", ".join(wishes.subtitles.languages) if wishes.subtitles else None),
+        (_("Picture"), PLACES.get(wishes.thumbnail)),
+        (_("Title, uploader and date"), PLACES[Place.EMBED] if wishes.metadata else None),
+        (_("Chapters"), PLACES[Place.EMBED] if wishes.chapters else None),
+        (_("Sponsored parts"), dict(SPONSORS).get(wishes.sponsorblock)),
+        (_("Entries"), wishes.playlist_items),
+    ]
+    return [(label, value) for label, value in said if value]
+
+
+def _clip(section: Section) -> str:
+    end = rows.clock(section.end) if section.end is not None else gettext("the end")
+    return f"{rows.clock(section.start)} – {end}"
+
+
+def media(task: Task) -> Media | None:
+    """What the finished file holds; None while there is none, or where it cannot be told."""
+    if task.status != Status.COMPLETED or not storage.is_stored(task.file_name, task.file_size):
+        return None
+    return _probed(task.file_name, task.file_size)
+
+
+@lru_cache(PROBES_KEPT)
+def _probed(file_name: str, _size: int) -> Media | None:
+    try:
+        toolbox = prepare_toolbox(settings.TOOLS_DIR, settings.FFMPEG_DIR)
+        return probe(toolbox, storage.library_path(file_name), timeout=PROBE_LIMIT)
+    except (NotMedia, ToolMissing):
+        return None
+
+
+def streams(found: Media) -> Pairs:
+    """Each stream as its kind and what it is: `Video`, `H264 · 1920 × 1080 · 30 fps · 4.5 Mbit/s`."""
+    return [(KINDS[stream.kind], _said(stream)) for stream in found.streams if _is_shown(stream)]
+
+
+def _is_shown(stream: Stream) -> bool:
+    return stream.kind in KINDS and not stream.is_attached_picture
+
+
+def _said(stream: Stream) -> str:
+    parts = [stream.codec.upper()]
+    if stream.width:
+        parts.append(f"{stream.width} × {stream.height}")
+    if stream.fps:
+        parts.append(gettext("{number} fps").format(number=f"{stream.fps:.4g}"))
+    if stream.channels:
+        parts.append(str(CHANNELS.get(stream.channels, _("{number} channels"))).format(number=stream.channels))
+    if stream.sample_rate:
+        parts.append(f"{number_format(stream.sample_rate / 1000, 1)} kHz")
+    if stream.bit_rate:
+        parts.append(f"{number_format(round(stream.bit_rate / 1000))} kbit/s")
+    return " · ".join(parts)

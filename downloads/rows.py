@@ -1,0 +1,99 @@
+"""A task as the list shows it, where empty texts are left out. `static/downloads/row.js` says the same."""
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+
+from downloads import files
+from downloads.engine.errors import Reason
+from downloads.models import Task
+from downloads.schemas import task_json
+from downloads.states import PAUSABLE, RUNNING, UNFINISHED, Status, Stop
+from downloads.words import CURES, PHRASES, START_VERBS, STOPPING, WITH_BAR, WITH_ERROR
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+
+def row_of(task: Task) -> dict[str, Any]:
+    """Say this task."""
+    status = Status(task.status)
+    percentage = task.progress_percentage
+    is_downloading = status == Status.DOWNLOADING
+    has_file = status == Status.COMPLETED and not task.is_playlist
+    has_error = status in WITH_ERROR and bool(task.error_message)
+    title = task.title or task.url
+    site = task.site or urlsplit(task.url).hostname or ""
+    cure, field = _cure(task)
+    return {
+        "id": task.id,
+        "url": task.url,
+        "status": status.value,
+        "title": title,
+        "letter": site.removeprefix("www.")[:1].upper(),
+        "picture": task_json(task).get("picture_url", ""),
+        "is_playlist": task.is_playlist,
+        "length": clock(task.duration) if task.duration else "",
+        "site": site,
+        "uploader": task.uploader,
+        "state": STOPPING[Stop(task.stop)] if task.stop else status.label,
+        "live": task.is_live and status in UNFINISHED,
+        "entries": PHRASES["entries"].format(number=task.playlist_total) if task.is_playlist else "",
+        "has_bar": status in WITH_BAR and (status in RUNNING or percentage > 0),
+        "value": None if status in RUNNING and not (percentage or task.total_bytes) else f"{percentage:.1f}",
+        "percent": f"{number_format(percentage, 1)}%" if status in WITH_BAR and percentage else "",
+        "bytes": _bytes(task) if status in WITH_BAR and task.downloaded_bytes else "",
+        "size": filesizeformat(task.file_size) if has_file else "",
+        "speed": PHRASES["speed"].format(size=filesizeformat(task.speed)) if is_downloading and task.speed else "",
+        "left": PHRASES["left"].format(time=duration(task.eta)) if is_downloading and task.eta else "",
+        "error": gettext(task.error_message) if has_error else "",
+        "retry": _retry(task) if status == Status.QUEUED else "",
+        "cure": cure,
+        "cure_field": field,
+        "has_file": has_file,
+        "can_play": has_file and files.is_playable(task.file_name),
+        "start": START_VERBS.get(status, ""),
+        "can_pause": status in PAUSABLE and task.stop == Stop.NONE,
+        "can_finish": task.is_live and is_downloading and task.stop == Stop.NONE,
+        "can_cancel": status in UNFINISHED and task.stop in (Stop.NONE, Stop.PAUSE, Stop.FINISH),
+        "can_delete": task.stop != Stop.DELETE,
+        "select_label": PHRASES["select"].format(title=title),
+        "more_label": PHRASES["more"].format(title=title),
+        "play_label": PHRASES["play"].format(title=title),
+        "delete_label": PHRASES["delete"].format(title=title),
+    }
+
+
+def _cure(task: Task) -> tuple["StrOrPromise", str]:
+    """What helps against the error, if anything of ours does, and the field that it needs."""
+    if task.status != Status.FAILED or task.is_playlist or task.error_reason not in CURES:
+        return "", ""
+    return CURES[Reason(task.error_reason)]
+
+
+def _bytes(task: Task) -> str:
+    done = filesizeformat(task.downloaded_bytes)
+    return PHRASES["bytes"].format(done=done, total=filesizeformat(task.total_bytes)) if task.total_bytes else done
+
+
+def _retry(task: Task) -> str:
+    wait = (task.available_at - timezone.now()).total_seconds() if task.available_at else 0
+    return PHRASES["retry"].format(time=duration(wait), number=task.failures + 1) if wait > 0 else ""
+
+
+def duration(seconds: float) -> str:
+    """200 seconds are `3 min 20 s`."""
+    minutes, s = divmod(round(seconds), 60)
+    h, m = divmod(minutes, 60)
+    return PHRASES["hours" if h else "minutes" if m else "seconds"].format(h=h, m=m, s=s)
+
+
+def clock(seconds: float) -> str:
+    """200 seconds are `3:20`, as players say how long something is."""
+    minutes, s = divmod(round(seconds), 60)
+    h, m = divmod(minutes, 60)
+    return f"{h}:{m:02}:{s:02}" if h else f"{m}:{s:02}"

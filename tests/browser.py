@@ -1,0 +1,43 @@
+"""The page as a person meets it: how its tests find things there. The browser itself is a fixture in `conftest.py`."""
+
+import re
+import shutil
+
+import pytest
+from playwright.sync_api import expect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SLOW = 300_000  # bytes a second: long enough to see a download run
+PASTE = "Paste a link to a video or a song"
+SAYS_REFUSED = re.compile(r"the server responded with a status of 4\d\d")  # the browser's own note on any such answer
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+expect.set_options(timeout=10_000)
+
+
+def paste(page, link):
+    page.get_by_placeholder(PASTE).fill(link)
+    page.keyboard.press("Enter")
+
+
+def row_of(page, link):
+    return page.locator("#tasks > li").filter(has=page.locator(f'a.site[href="{link}"]'))
+
+
+def state_of(page, link):
+    return row_of(page, link).locator(".state")
+
+
+def choose(page, link, words):
+    """Do what the menu of a row offers."""
+    row_of(page, link).locator(".menu > summary").click()
+    row_of(page, link).locator(".menu .item", has_text=words).click()
