@@ -110,6 +110,9 @@ class Jobs:
         finally:
             child.stop()
 
+    def run_ffmpeg(self, *arguments):
+        subprocess.run([self.toolbox.ffmpeg, *arguments], check=True)
+
     def packets_of(self, path, stream):
         return packets(self.toolbox, path, stream)
 
