@@ -98,6 +98,12 @@ def test_what_is_no_picture_is_ignored(run, address):
     assert outcome.media.duration == 2.0
 
 
+def test_a_refused_picture_does_not_make_another_failure_look_like_a_refusal(jobs):
+    playlist = {"format_id": "1", "url": "http://127.0.0.1:9/x.m3u8", "ext": "mp4", "protocol": "m3u8_native"}
+    info = video("x", formats=[playlist], thumbnails=[{"url": "http://127.0.0.2/picture.jpg"}])
+    assert jobs.run("http://127.0.0.1:9/", looked_up=info).failure.reason == "network"
+
+
 def test_a_server_that_sends_a_byte_a_second_holds_up_for_no_more_than_seconds(run):
     began = time.monotonic()
     assert run("/drip").pictures
