@@ -368,6 +368,18 @@ def test_the_guard_refuses(without_networks, action):
     assert without_networks[0][action] == "refused"
 
 
+def test_what_may_fail_without_harm_is_refused_unnoted_in_its_own_thread_alone():
+    guard = Guard(AddressPolicy())
+    connect = ("socket.connect", (None, ("127.0.0.1", 80)))
+    with guard.unnoted(), ThreadPoolExecutor(1) as other:
+        with pytest.raises(AddressRefused):
+            guard.hook(*connect)
+        assert guard.refused == []
+        with pytest.raises(AddressRefused):
+            other.submit(guard.hook, *connect).result()
+    assert len(guard.refused) == 1
+
+
 @pytest.mark.parametrize("action", ["bind", "pair"])
 def test_the_guard_leaves_alone_what_goes_nowhere(without_networks, action):
     assert without_networks[0][action] == "passed"
@@ -390,15 +402,3 @@ def test_the_guard_notes_what_it_refused(without_networks):
     refused = without_networks[1]
     assert refused[0] == "address not allowed: '127.0.0.1'"
     assert len(refused) == 20
-
-
-def test_what_may_fail_without_harm_is_refused_unnoted_in_its_own_thread_alone():
-    guard = Guard(AddressPolicy())
-    connect = ("socket.connect", (None, ("127.0.0.1", 80)))
-    with guard.unnoted(), ThreadPoolExecutor(1) as other:
-        with pytest.raises(AddressRefused):
-            guard.hook(*connect)
-        assert guard.refused == []
-        with pytest.raises(AddressRefused):
-            other.submit(guard.hook, *connect).result()
-    assert len(guard.refused) == 1
