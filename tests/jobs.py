@@ -5,6 +5,7 @@ import json
 import subprocess
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -36,7 +37,7 @@ class Outcome:
     def file(self):
         return self.folder / self.done.name
 
-    @property
+    @cached_property
     def media(self):
         return probe(self.toolbox, self.file, timeout=10)
 

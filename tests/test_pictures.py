@@ -73,7 +73,7 @@ def test_the_best_picture_that_there_is_is_taken(run):
 
 
 def test_the_picture_comes_while_the_video_does(jobs, origin):
-    url = origin.url("/direct/video.mp4", rate=1_000_000)
+    url = origin.url("/direct/video.mp4", rate=4_000_000)
     info = video(url, thumbnails=[{"url": origin.url("/companions/picture.jpg")}])
     kinds = [type(event) for event in jobs.run(url, looked_up=info).events]
     assert kinds.index(messages.Pictured) < kinds.index(messages.Processing)
