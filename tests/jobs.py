@@ -5,6 +5,7 @@ import json
 import subprocess
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -36,7 +37,7 @@ class Outcome:
     def file(self):
         return self.folder / self.done.name
 
-    @property
+    @cached_property
     def media(self):
         return probe(self.toolbox, self.file, timeout=10)
 
@@ -109,6 +110,9 @@ class Jobs:
             return Outcome(list(heard(child)), folder, self.toolbox)
         finally:
             child.stop()
+
+    def run_ffmpeg(self, *arguments):
+        subprocess.run([self.toolbox.ffmpeg, *arguments], check=True)
 
     def packets_of(self, path, stream):
         return packets(self.toolbox, path, stream)

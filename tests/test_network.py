@@ -1,13 +1,14 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloads.engine.network import MAX_URL_LENGTH, AddressPolicy, BadUrl, normalise_url
+from downloads.engine.network import MAX_URL_LENGTH, AddressPolicy, AddressRefused, BadUrl, Guard, normalise_url
 
 PUBLIC = AddressPolicy(())
 WITH_LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
@@ -365,6 +366,18 @@ def with_loopback():
 )
 def test_the_guard_refuses(without_networks, action):
     assert without_networks[0][action] == "refused"
+
+
+def test_what_may_fail_without_harm_is_refused_unnoted_in_its_own_thread_alone():
+    guard = Guard(AddressPolicy())
+    connect = ("socket.connect", (None, ("127.0.0.1", 80)))
+    with guard.unnoted(), ThreadPoolExecutor(1) as other:
+        with pytest.raises(AddressRefused):
+            guard.hook(*connect)
+        assert guard.refused == []
+        with pytest.raises(AddressRefused):
+            other.submit(guard.hook, *connect).result()
+    assert len(guard.refused) == 1
 
 
 @pytest.mark.parametrize("action", ["bind", "pair"])

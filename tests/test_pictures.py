@@ -73,7 +73,7 @@ def test_the_best_picture_that_there_is_is_taken(run):
 
 
 def test_the_picture_comes_while_the_video_does(jobs, origin):
-    url = origin.url("/direct/video.mp4", rate=1_000_000)
+    url = origin.url("/direct/video.mp4", rate=4_000_000)
     info = video(url, thumbnails=[{"url": origin.url("/companions/picture.jpg")}])
     kinds = [type(event) for event in jobs.run(url, looked_up=info).events]
     assert kinds.index(messages.Pictured) < kinds.index(messages.Processing)
@@ -96,6 +96,12 @@ def test_what_is_no_picture_is_ignored(run, address):
     outcome = run(address)
     assert size_of(outcome.pictures[0]) == (320, 180)  # a frame instead
     assert outcome.media.duration == 2.0
+
+
+def test_a_refused_picture_does_not_make_another_failure_look_like_a_refusal(jobs):
+    playlist = {"format_id": "1", "url": "http://127.0.0.1:9/x.m3u8", "ext": "mp4", "protocol": "m3u8_native"}
+    info = video("x", formats=[playlist], thumbnails=[{"url": "http://127.0.0.2/picture.jpg"}])
+    assert jobs.run("http://127.0.0.1:9/", looked_up=info).failure.reason == "network"
 
 
 def test_a_server_that_sends_a_byte_a_second_holds_up_for_no_more_than_seconds(run):

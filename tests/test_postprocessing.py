@@ -6,9 +6,10 @@ from itertools import pairwise
 
 import pytest
 
+from downloads.engine.choices import AudioFormat, Container
 from downloads.engine.ffmpeg import FfmpegFailed, Media, Stream, Toolbox, probe
 from downloads.engine.formats import PostProcessing
-from downloads.engine.plans import ProcessingFailed, plan
+from downloads.engine.plans import Details, ProcessingFailed, plan
 from downloads.engine.postprocessing import process
 
 AUDIO, MP4, PERMUTE = PostProcessing.AUDIO, PostProcessing.MP4, PostProcessing.PERMUTE
@@ -280,7 +281,95 @@ def test_without_copying_everything_is_encoded(wanted):
     assert (work.encodes, "copy" in work.arguments) == (True, False)
 
 
+FORMS = {"m4a": "aac", "mp3": "libmp3lame", "opus": "libopus", "flac": "flac", "wav": "pcm_s16le"}
+
+
+@pytest.mark.parametrize(("wanted", "encoder"), FORMS.items())
+def test_a_form_of_sound_is_encoded_where_the_codec_is_another(wanted, encoder):
+    work = plan(having(sound={"codec": "vorbis"}), AUDIO, Details(audio_format=AudioFormat(wanted)))
+    assert (work.extension, work.encodes, f"-c:a {encoder}" in as_text(work)) == (wanted, True, True)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "codec"),
+    [("m4a", "aac"), ("m4a", "alac"), ("mp3", "mp3"), ("opus", "opus"), ("flac", "flac"), ("wav", "pcm_s24le")],
+)
+def test_a_form_of_sound_is_copied_where_the_codec_is_that_already(wanted, codec):
+    work = plan(having(sound={"codec": codec, "bits": 24}), AUDIO, Details(audio_format=AudioFormat(wanted)))
+    assert (work.extension, work.encodes, "-c:a copy" in as_text(work)) == (wanted, False, True)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "bits", "expected"),
+    [("flac", 24, "s32"), ("flac", 16, "s16"), ("flac", 0, "s16"), ("wav", 24, "pcm_s24le"), ("wav", 0, "pcm_s16le")],
+)
+def test_lossless_sound_keeps_its_depth_and_no_other_gets_more_than_a_cd(wanted, bits, expected):
+    work = plan(having(sound={"codec": "alac", "bits": bits}), AUDIO, Details(audio_format=AudioFormat(wanted)))
+    assert expected in work.arguments
+
+
+@pytest.mark.parametrize(
+    ("container", "features", "video", "sound"),
+    [
+        ("webm", {"video": {"codec": "vp9"}, "sound": {"codec": "opus"}}, "copy", "copy"),
+        ("webm", {"video": {"codec": "av1"}, "sound": {"codec": "aac"}}, "copy", "libopus"),
+        ("webm", {"video": {"codec": "h264"}, "sound": {"codec": "vorbis"}}, "libvpx-vp9", "copy"),
+        ("mkv", {"video": {"codec": "theora"}, "sound": {"codec": "dts"}}, "copy", "copy"),
+    ],
+)
+def test_for_a_container_only_what_it_does_not_hold_is_encoded(container, features, video, sound):
+    work = plan(having(**features), PostProcessing.NONE, Details(container=Container(container)))
+    assert work.extension == container
+    assert [f"-c:v{end} {video}" in as_text(work) for end in ("", ":0")].count(True) == 1
+    assert f"-c:a:0 {sound}" in as_text(work)
+
+
+@pytest.mark.parametrize(
+    ("container", "changes"),
+    [
+        ("mp4", {}),
+        ("mkv", {"extension": "mkv", "container": "matroska,webm"}),
+        ("webm", {"extension": "webm", "video": {"codec": "vp9"}, "sound": {"codec": "opus"}}),
+    ],
+)
+def test_what_is_in_its_container_already_is_left_alone(container, changes):
+    assert plan(having(**changes), PostProcessing.NONE, Details(container=Container(container))) is None
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv", "webm"])
+def test_a_container_is_for_a_video_and_not_for_sound(container):
+    song = dataclasses.replace(FINISHED, extension="m4a", streams=(SOUND,))
+    assert plan(song, PostProcessing.NONE, Details(container=Container(container))) is None
+
+
+@pytest.mark.parametrize("wanted", [AUDIO, PERMUTE])
+def test_a_container_makes_no_difference_to_what_is_processed(wanted):
+    assert plan(FINISHED, wanted, Details(container=Container.WEBM)) == plan(FINISHED, wanted)
+
+
 # ---- Made
+
+
+def test_matroska_keeps_every_sound_track_and_the_subtitles(make, tools, tmp_path):
+    words = tmp_path / "words.srt"
+    words.write_text("1\n00:00:00,000 --> 00:00:00,400\nHello\n")
+    tracks = ("-map", "0", "-map", "1", "-map", "1", "-map", "2")
+    source = make("media.mp4", *PICTURE, *TONE, "-i", str(words), *tracks, *H264, *STEREO_AAC, "-c:s", "mov_text")
+    details = Details(container=Container.MKV)
+    result = process(source, PostProcessing.NONE, tools, on_progress=lambda _: None, details=details)
+    kinds = [stream.codec for stream in probe(tools, result, timeout=10).streams]
+    assert (result.name, kinds) == ("processed.mkv", ["h264", "aac", "aac", "subrip"])
+    assert [packets(tools, result, kind) for kind in "va"] == [packets(tools, source, kind) for kind in "va"]
+
+
+@pytest.mark.parametrize("wanted", FORMS)
+def test_surround_sound_becomes_every_form(make, tools, wanted):
+    layout = "anullsrc=d=0.5:cl=5.1(side)"
+    source = make("media.mkv", "-f", "lavfi", "-i", layout, "-c:a", "ac3")
+    details = Details(audio_format=AudioFormat(wanted))
+    result = process(source, AUDIO, tools, on_progress=lambda _: None, details=details)
+    media = probe(tools, result, timeout=10)
+    assert (media.extension, media.audios[0].channels) == (wanted, 2 if wanted == "mp3" else 6)
 
 
 def test_nothing_wanted_means_nothing_touched(tools, tmp_path):

@@ -275,3 +275,4 @@ def test_words_after_the_end_of_the_video_do_not_make_it_longer(run):
     late = WORDS + "\n" + WORDS.replace("00:00:01", "00:09:01")
     outcome = run({"en": late}, wanted={"place": "embed"}, container="mkv")
     assert outcome.media.duration == pytest.approx(2.0, abs=0.1)
+    assert languages_of(outcome) == [("subrip", "eng")]

@@ -162,6 +162,15 @@ def test_chapters_are_in_the_file(jobs, origin, fields):
     assert chapters_of(outcome) == [(0.0, 1.0, "One"), (1.0, 2.0, "Two")]
 
 
+@pytest.mark.parametrize("wanted", ["flac", "wav"])
+def test_sound_that_holds_no_chapters_is_made_without_and_that_is_said(jobs, origin, wanted):
+    url = origin.url("/direct/small.mp4")
+    info = video(url, duration=2, chapters=[{"start_time": 0, "end_time": 1, "title": "One"}])
+    outcome = jobs.run(url, looked_up=info, post_processing="audio", audio_format=wanted, chapters=True)
+    assert (chapters_of(outcome), tags_of(outcome)["title"]) == ([], "A video")
+    assert outcome.done.notes == (f"Without chapters: a file of the type .{wanted} does not hold them.",)
+
+
 def test_sound_alone_is_always_described(jobs, origin):
     url = origin.url("/direct/small.mp4")
     outcome = jobs.run(url, looked_up=video(url, **SONG | {"duration": 2}), post_processing="audio")

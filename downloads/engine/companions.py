@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from downloads.engine import messages, pictures, sponsors, subtitles
-from downloads.engine.choices import Sponsors
+from downloads.engine.choices import Place, Sponsors
 from downloads.engine.errors import clean_detail
 from downloads.engine.fetching import Fetcher, Unavailable
 from downloads.engine.ffmpeg import Toolbox
@@ -62,7 +62,11 @@ class Companions:
     def wait(self) -> Collected:
         """What there is, when all is there or the patience is over."""
         choices = self._job.choices
-        on_request = choices.subtitles is not None or choices.sponsorblock is not Sponsors.KEEP
+        on_request = (
+            choices.subtitles is not None
+            or choices.sponsorblock is not Sponsors.KEEP
+            or choices.thumbnail is not Place.NONE
+        )
         self._thread.join(_PATIENCE_ON_REQUEST if on_request else _PATIENCE)
         if self._thread.is_alive() and on_request:
             self._note("what was to come with the video", Unavailable("it did not come in time"))

@@ -9,7 +9,7 @@ from mutagen import MutagenError
 
 from downloads.engine import messages, pictures, subtitles
 from downloads.engine.choices import Place, Section, Sponsors
-from downloads.engine.companions import FOLDER, Collected, show
+from downloads.engine.companions import Collected, show
 from downloads.engine.cutting import Cut, cut_of
 from downloads.engine.embedding import HOLDS, Extras, Holds, Text, embed
 from downloads.engine.errors import clean_detail
@@ -22,6 +22,7 @@ from downloads.engine.tags import chapters, is_bare, tags
 from downloads.engine.timeline import Timeline, joined
 
 _CONVERSION_SHARE = 0.9  # of the progress; then the file is written once more
+_FRAME_FOLDER: Final = "frame"
 _NOTHING: Final = Holds(chapters=False)
 
 
@@ -89,7 +90,9 @@ class Finisher:
         )
 
     def _picture_of(self, source: Path, media: Media) -> Pictures | None:
-        found = pictures.of_video(source, media, self._folder / FOLDER, self._toolbox)
+        folder = self._folder / _FRAME_FOLDER  # of its own: a picture of the site's may still come late
+        folder.mkdir(exist_ok=True)
+        found = pictures.of_video(source, media, folder, self._toolbox)
         if found:
             show(found, self._folder, self._say)
         return found
@@ -129,6 +132,8 @@ class Finisher:
         if holds is _NOTHING and (choices.metadata or wants_chapters):
             self._notes.append(f"Without tags and chapters: a file of the type {file.suffix} does not hold them.")
             return Extras()
+        if wants_chapters and not holds.chapters:
+            self._notes.append(f"Without chapters: a file of the type {file.suffix} does not hold them.")
         marked = self._collected.segments if choices.sponsorblock is Sponsors.MARK else ()
         embeds_texts = choices.subtitles is not None and choices.subtitles.place is Place.EMBED and holds.subtitles
         return Extras(
