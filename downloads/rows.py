@@ -13,7 +13,7 @@ from downloads.engine.errors import Reason
 from downloads.models import Task
 from downloads.schemas import task_json
 from downloads.states import PAUSABLE, RUNNING, UNFINISHED, Status, Stop
-from downloads.words import CURES, PHRASES, START_VERBS, STOPPING, WITH_BAR, WITH_ERROR
+from downloads.words import CURES, PHRASES, START_VERBS, STOPPING, WITH_BAR, WITH_ERROR, number_text
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -42,7 +42,7 @@ def row_of(task: Task) -> dict[str, Any]:
         "uploader": task.uploader,
         "state": STOPPING[Stop(task.stop)] if task.stop else status.label,
         "live": task.is_live and status in UNFINISHED,
-        "entries": PHRASES["entries"].format(number=task.playlist_total) if task.is_playlist else "",
+        "entries": PHRASES["entries"].format(number=number_text(task.playlist_total)) if task.is_playlist else "",
         "has_bar": status in WITH_BAR and (status in RUNNING or percentage > 0),
         "value": None if status in RUNNING and not (percentage or task.total_bytes) else f"{percentage:.1f}",
         "percent": f"{number_format(percentage, 1)}%" if status in WITH_BAR and percentage else "",

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from io import BytesIO
 from typing import IO, Any
 
-from daphne import http_protocol
+from daphne import http_protocol, ws_protocol
 from daphne.http_protocol import WebRequest
 from daphne.server import Server
 from django.conf import settings
@@ -99,7 +99,23 @@ class StrictRequest(WebRequest):
         reactor.callLater(LINGER, self.channel.transport.abortConnection)
 
 
+class RoomySocket(ws_protocol.WebSocketProtocol):
+    """A socket whose limit of a message's size holds for what clients send, not for what they are told.
+
+    Autobahn drops a longer message of ours without a word, and the feed's first one holds every unfinished task.
+    """
+
+    def sendMessage(self, *args: Any, **options: Any) -> None:  # noqa: N802, ANN401  Autobahn's interface
+        """Send a message of any length."""
+        limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
+        try:
+            super().sendMessage(*args, **options)
+        finally:
+            self.maxMessagePayloadSize = limit
+
+
 http_protocol.WebRequest = StrictRequest  # Daphne's factory takes the class from there
+ws_protocol.WebSocketFactory.protocol = RoomySocket
 
 
 class PatientServer(Server):

@@ -15,7 +15,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("send-here", views.send_here, name="send-here"),
     path("manifest.webmanifest", views.manifest, name="manifest"),
     path("service-worker.js", views.service_worker, name="service-worker"),
-    path("offline", views.offline, name="offline"),
     path("favicon.ico", RedirectView.as_view(url=static("downloads/icon-192.png"))),  # for pages that name no icon
     path("i18n/", include("django.conf.urls.i18n")),
 ]

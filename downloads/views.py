@@ -30,7 +30,7 @@ from downloads.refusals import Refused
 from downloads.rows import row_of
 from downloads.schemas import task_json
 from downloads.states import RUNNING, WAITING, Status
-from downloads.words import PHRASES, TAB_NAMES, TABS
+from downloads.words import PHRASES, TAB_NAMES, TABS, number_text
 
 PAGE_SIZE = 50
 MAX_QUERY = 500  # characters that are searched for
@@ -259,7 +259,7 @@ def _list(asked: Asked) -> dict[str, Any]:
         {
             "name": name,
             "label": label,
-            "count": sum(counts[status] for status in TABS[name]),
+            "count": number_text(sum(counts[status] for status in TABS[name])),
             "address": asked.address(tab=name),
             "is_chosen": name == asked.tab,
         }
@@ -272,7 +272,7 @@ def _list(asked: Asked) -> dict[str, Any]:
         "orders": [(name, label) for name, (label, _columns) in ORDERS.items()],
         "tasks": tasks,
         "rows": [row_of(task) for task in tasks],
-        "page_words": PHRASES["page"].format(number=tasks.number, total=pages),
+        "page_words": PHRASES["page"].format(number=number_text(tasks.number), total=number_text(pages)),
         "newer": asked.address(page=str(tasks.number - 1)) if tasks.number > 1 else "",
         "older": asked.address(page=str(tasks.number + 1)) if tasks.number < pages else "",
         "script_data": {
@@ -296,8 +296,8 @@ def _view(request: HttpRequest) -> dict[str, Any]:
     return {
         "theme": chosen if chosen in THEMES else "system",
         "themes": THEMES.items(),
-        "active": PHRASES["active"].format(number=running),
-        "waiting": PHRASES["waiting"].format(number=waiting),
+        "active": PHRASES["active"].format(number=number_text(running)),
+        "waiting": PHRASES["waiting"].format(number=number_text(waiting)),
         "free_bytes": room.free_bytes,
         "is_short": room.is_short,
         "here": request.get_full_path() if request.method in ("GET", "HEAD") else reverse("home"),
@@ -346,12 +346,6 @@ def manifest(request: HttpRequest) -> HttpResponse:  # noqa: ARG001  a view
         "shortcuts": [{"name": gettext("Add a link"), "url": reverse("add")}],
     }
     return JsonResponse(content, content_type="application/manifest+json")
-
-
-@require_safe
-def offline(request: HttpRequest) -> HttpResponse:
-    """Say that the service cannot be reached; an installed app keeps this for when that is so."""
-    return render(request, "downloads/offline.html")
 
 
 @require_safe

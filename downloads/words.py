@@ -142,6 +142,11 @@ REFUSALS = (
 OF_PLAYLISTS = ("Some items of this playlist failed; each says why, and a retry tries those again.",)
 
 
+def number_text(number: int) -> str:
+    """10000 is `10,000` in both languages, as `Intl` writes it; Django groups Chinese by four."""
+    return f"{number:,}"
+
+
 def for_scripts() -> dict[str, object]:
     """Everything that the scripts need to say tasks as the server says them, in the language of this request."""
     said = (*SENTENCES.values(), *REFUSALS, *OF_PLAYLISTS)

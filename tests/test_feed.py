@@ -163,3 +163,14 @@ def test_a_task_of_any_script_arrives_as_it_is(service):
         service.add("https://例子.example/视频")
         text = json.dumps(feed.hear_until(lambda message: message["type"] == "task"), ensure_ascii=False)
     assert "https://" in text
+
+
+def test_the_first_message_arrives_however_much_it_holds(service):
+    urls = [{"url": f"https://example.com/{number}/{'x' * 400}"} for number in range(300)]
+    added = service.http.post("/api/downloads/batch/add", json=urls).json()["results"]
+
+    with service.feed(compression=None, max_size=None) as feed:
+        first = feed.hear()
+
+    assert {result["task_id"] for result in added} <= {task["id"] for task in first["tasks"]}
+    service.http.post("/api/downloads/batch/delete", json=[result["task_id"] for result in added])

@@ -108,9 +108,10 @@ export function wireList() {
   if (!isList) return;
   const search = document.getElementById("search");
   let typing;
-  search.addEventListener("input", () => {
+  search.addEventListener("input", (event) => {
     clearTimeout(typing);
-    typing = setTimeout(() => show(read(search), { isTyping: true }), 200);
+    const wait = event.target.type === "search" ? 200 : 0;
+    typing = setTimeout(show, wait, read(search), { isTyping: true });
   });
   search.addEventListener("submit", (event) => {
     event.preventDefault();

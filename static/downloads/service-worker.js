@@ -1,19 +1,9 @@
-/** The installed app: what a click on a notification does, and what is said when the service cannot be reached. */
+/**
+ * The installed app: what a click on a notification does. It handles no requests on purpose: Chromium drops what a page
+ * sends while it is left if a service worker would have to pass that on, and deletions are sent then.
+ */
 
-const CACHE = "offline-1";
-const OFFLINE = "/offline";
-
-self.addEventListener("install", (event) => {
-  self.skipWaiting();
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll([OFFLINE, "/static/downloads/page.css"])));
-});
-
-self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
-
-self.addEventListener("fetch", (event) => {
-  if (event.request.mode !== "navigate") return;
-  event.respondWith(fetch(event.request).catch(() => caches.match(OFFLINE)));
-});
+self.addEventListener("install", () => self.skipWaiting());
 
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
@@ -21,8 +11,8 @@ self.addEventListener("notificationclick", (event) => {
 });
 
 async function show(address) {
-  const [open] = await self.clients.matchAll({ type: "window" });
+  const [open] = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
   if (!open) return self.clients.openWindow(address);
   await open.focus();
-  return open.navigate(address);
+  return open.navigate(address).catch(() => self.clients.openWindow(address)); // a page from before the worker
 }
