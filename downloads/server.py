@@ -105,6 +105,8 @@ class RoomySocket(ws_protocol.WebSocketProtocol):
     Autobahn drops a longer message of ours without a word, and the feed's first one holds every unfinished task.
     """
 
+    maxMessagePayloadSize: int  # noqa: N815  Autobahn's name
+
     def sendMessage(self, *args: Any, **options: Any) -> None:  # noqa: N802, ANN401  Autobahn's interface
         """Send a message of any length."""
         limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0

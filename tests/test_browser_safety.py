@@ -8,10 +8,10 @@ import httpx
 import pytest
 from playwright.sync_api import sync_playwright
 
+from tests.browser import ARGUMENTS, CHROMIUM
 from tests.service import Service
 from tests.test_api import EXAMPLE, is_error
 from tests.test_keys import bearer, manage
-from tests.test_page_in_browser import ARGUMENTS, CHROMIUM
 
 APP = "https://app.example.org"
 EXPOSED = {"x-total-count", "x-next-cursor", "etag", "ratelimit", "ratelimit-policy", "retry-after"}

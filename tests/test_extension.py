@@ -13,10 +13,10 @@ from playwright.sync_api import expect, sync_playwright
 
 from downloads.management.commands.sentences import chinese
 from downloads.states import Status, Stop
+from tests.browser import ARGUMENTS, CHROMIUM
 from tests.receiver import Receiver, answers
 from tests.service import PROJECT, Service, wait_until
 from tests.test_keys import bearer, manage
-from tests.test_page_in_browser import ARGUMENTS, CHROMIUM
 
 EXTENSION = PROJECT / "extension"
 MANIFEST = json.loads((EXTENSION / "manifest.json").read_text())

@@ -131,7 +131,7 @@ def test_clients_that_do_not_read_cost_no_memory(service):
     with contextlib.ExitStack() as stack:
         for _ in range(4):
             stack.enter_context(deaf_client(service))
-        come_and_go(service, batch, times=5)
+        come_and_go(service, batch, times=10)
         before = process.memory_info().rss
         come_and_go(service, batch, times=15)
         assert process.memory_info().rss - before < 25 * 1024**2

@@ -3,7 +3,9 @@
 import errno
 import os
 import threading
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -54,6 +56,9 @@ class Child:
 class Engine:
     def __init__(self, given):
         self._given = given
+
+    def way_out(self, *_):
+        return nullcontext(SimpleNamespace(url=""))
 
     def start(self, job):
         return Child(job, self._given)
