@@ -275,16 +275,17 @@ class Run:
         if self._task.stop_asked(self._lease) not in GOES_ON:
             carry_out_stop(self._task, self._lease)
             return
-        if isinstance(ending, messages.Listed):
-            playlists.expand(self._task, self._lease, _facts(ending.found), self._items, total=ending.total)
-            return
+        if isinstance(ending, messages.Listed) and self._task.playlist_id:
+            ending = self._failure(Reason.PLAYLIST, "an item of a playlist is one itself")
         try:
             self._put_back_or_fail(ending)
         except LeaseLost:  # somebody asked to stop in this very moment; if not, this says LeaseLost once more
             carry_out_stop(self._task, self._lease)
 
-    def _put_back_or_fail(self, ending: Failure | Interruption) -> None:
-        if isinstance(ending, Failure):
+    def _put_back_or_fail(self, ending: messages.Listed | Failure | Interruption) -> None:
+        if isinstance(ending, messages.Listed):
+            playlists.expand(self._task, self._lease, _facts(ending.found), self._items, total=ending.total)
+        elif isinstance(ending, Failure):
             self._fail(ending)
         else:
             self._task.hand_back(self._lease)

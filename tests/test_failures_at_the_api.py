@@ -73,6 +73,18 @@ def test_what_a_site_does_on_purpose_fails_at_once(service, site, path, reason):
 
 
 @pytest.mark.parametrize(
+    ("path", "wish", "reason", "code"),
+    [
+        ("/direct/video.mp4", {"max_filesize": 100_000}, "file_too_large", "DOWNLOAD_FAILED"),
+        ("/hls/plain/index.m3u8", {"max_filesize": 100_000}, "file_too_large", "DOWNLOAD_FAILED"),
+        ("/hls/plain/index.m3u8", {"section": {"from": 900}}, "section_beyond", "EXTRACTION_FAILED"),
+    ],
+)
+def test_what_cannot_be_as_it_was_wished_for_fails_at_once(service, origin, path, wish, reason, code):
+    assert failed(service, origin.url(path), **wish) == (reason, code)
+
+
+@pytest.mark.parametrize(
     ("path", "reason", "code"),
     [
         ("/status/429?retry_after=60", "rate_limited", "EXTRACTION_FAILED"),

@@ -87,6 +87,17 @@ def test_one_bad_item_fails_the_playlist_with_a_sentence_and_a_retry_tries_it_ag
     assert service.wait_for(playlist, "completed")["error_message"] == ""
 
 
+def test_a_playlist_in_a_playlist_is_said_and_the_others_arrive(service, origin):
+    links = [origin.url("/page/playlist.html"), origin.url("/direct/small.mp4")]
+    items = "".join(f"<item><title>One</title><link>{link}</link></item>" for link in links)
+    feed = f'<?xml version="1.0"?><rss version="2.0"><channel><title>Nested</title>{items}</channel></rss>'
+    playlist = service.download(origin.serve("/t/nested.rss", feed))
+    assert service.wait_for(playlist)["status"] == "failed"
+    nested, single = items_of(service, playlist)
+    assert (nested["status"], nested["error_reason"]) == ("failed", "playlist")
+    assert single["status"] == "completed"
+
+
 def test_a_cancel_stops_every_item_at_once_and_for_good(service, slow):
     assert service.http.post(f"/api/downloads/cancel/{slow}").status_code == 200
     assert service.task(slow)["status"] == "cancelled"

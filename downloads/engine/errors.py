@@ -96,7 +96,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.DRM: gettext_noop("This video is protected by DRM and cannot be downloaded."),
     Reason.LIVE: gettext_noop("This live stream cannot be recorded; try again when it has ended."),
     Reason.NOT_A_VIDEO: gettext_noop("There is no video at this address; give the address of the page that plays it."),
-    Reason.PLAYLIST: gettext_noop("This is a playlist; give the address of one video."),
+    Reason.PLAYLIST: gettext_noop("This is a playlist inside of a playlist; add it by itself."),
     Reason.NOT_FOUND: gettext_noop("The site has nothing at this address; check it for a typing error."),
     Reason.REMOVED: gettext_noop("The video is no longer available on its site."),
     Reason.NOT_LIVE_YET: gettext_noop("The video has not been broadcast yet; try again after it has begun."),
