@@ -73,15 +73,15 @@ def test_what_a_site_does_on_purpose_fails_at_once(service, site, path, reason):
 
 
 @pytest.mark.parametrize(
-    ("path", "wish", "reason", "code"),
+    ("path", "wish", "expected"),
     [
-        ("/direct/video.mp4", {"max_filesize": 100_000}, "file_too_large", "DOWNLOAD_FAILED"),
-        ("/hls/plain/index.m3u8", {"max_filesize": 100_000}, "file_too_large", "DOWNLOAD_FAILED"),
-        ("/hls/plain/index.m3u8", {"section": {"from": 900}}, "section_beyond", "EXTRACTION_FAILED"),
+        ("/direct/video.mp4", {"max_filesize": 100_000}, ("file_too_large", "DOWNLOAD_FAILED")),
+        ("/hls/plain/index.m3u8", {"max_filesize": 100_000}, ("file_too_large", "DOWNLOAD_FAILED")),
+        ("/hls/plain/index.m3u8", {"section": {"from": 900}}, ("section_beyond", "EXTRACTION_FAILED")),
     ],
 )
-def test_what_cannot_be_as_it_was_wished_for_fails_at_once(service, origin, path, wish, reason, code):
-    assert failed(service, origin.url(path), **wish) == (reason, code)
+def test_what_cannot_be_as_it_was_wished_for_fails_at_once(service, origin, path, wish, expected):
+    assert failed(service, origin.url(path), **wish) == expected
 
 
 @pytest.mark.parametrize(
