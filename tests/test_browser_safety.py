@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.browser import ARGUMENTS, CHROMIUM
+from tests.browser import ARGUMENTS, CHROMIUM, choose, row_of
 from tests.service import Service
 from tests.test_api import EXAMPLE, is_error
 from tests.test_keys import bearer, manage
@@ -153,10 +153,8 @@ def test_the_page_works_behind_a_login(guarded, browser):
         page.get_by_text("Live", exact=True).wait_for()
         page.get_by_placeholder("Paste a link to a video or a song").fill("https://example.com/behind-a-login")
         page.keyboard.press("Enter")
-        row = page.locator("#tasks > li").filter(has=page.locator('a[href="https://example.com/behind-a-login"]'))
-        row.wait_for()
-        row.get_by_role("button", name="Cancel").click()
-        row.get_by_text("Cancelled", exact=True).wait_for()
+        choose(page, "https://example.com/behind-a-login", "Cancel")
+        row_of(page, "https://example.com/behind-a-login").get_by_text("Cancelled", exact=True).wait_for()
 
 
 # Origins

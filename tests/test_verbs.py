@@ -173,6 +173,8 @@ def test_stats_count_as_specified(service, running):
         "current_speed",
         "cancelled_tasks",
         "paused_tasks",
+        "free_bytes",
+        "is_space_short",
     }
     assert after["active_tasks"] == 1
     assert after["total_tasks"] == before["total_tasks"] + 2
