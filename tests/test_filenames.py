@@ -323,7 +323,22 @@ def test_a_file_beside_it_has_its_stem(suffix):
 
 
 @pytest.mark.parametrize(
-    "suffix", [".exe", ".webm", ".html", ".srt.exe", "srt", "", ".", "..srt", "/x.srt", ".a.b.srt", ".srt\n", ". .srt"]
+    "suffix",
+    [
+        ".exe",
+        ".mp4",
+        ".part-.mp4",
+        ".html",
+        ".srt.exe",
+        "srt",
+        "",
+        ".",
+        "..srt",
+        "/x.srt",
+        ".a.b.srt",
+        ".srt\n",
+        ". .srt",
+    ],
 )
 def test_only_subtitles_and_pictures_lie_beside_a_file(suffix):
     with pytest.raises(ValueError, match="not kept beside"):
@@ -411,3 +426,8 @@ def test_a_cleaned_text_keeps_to_its_limit(text, limit):
     assert len(cleaned) <= limit
     assert not set(cleaned) & set("\x00\n\u202e\u200b\ud800")
     assert unicodedata.is_normalized("NFC", cleaned)
+
+
+@pytest.mark.parametrize("suffix", [".part-2.mp4", ".part-13.mkv", ".part-3.ts"])
+def test_further_parts_of_a_recording_lie_beside_it_under_names_of_their_own(suffix):
+    assert side_name("film.mp4", suffix) == f"film{suffix}"

@@ -17,8 +17,10 @@ MEDIA_EXTENSIONS: Final = frozenset(
         *("mp3", "m4a", "aac", "opus", "ogg", "oga", "flac", "wav", "mka", "weba", "aiff", "alac", "ac3", "wma"),
     }
 )
-SIDE_EXTENSIONS: Final = frozenset({"srt", "vtt", "ass", "lrc", "jpg", "png", "webp", "mp4", "mkv"})
-"""What may lie beside a media file: subtitles, lyrics, pictures, and further parts of a recording."""
+SIDE_EXTENSIONS: Final = frozenset({"srt", "vtt", "ass", "lrc", "jpg", "png", "webp"})
+"""What may lie beside a media file: subtitles, lyrics and pictures."""
+FURTHER_PART: Final = re.compile(r"\.part-[0-9]{1,4}\.(?:mp4|mkv|ts)")
+"""And further parts of a recording, which never have the name of the file itself."""
 
 MAX_NAME_BYTES: Final = 255
 """The longest name that the usual file systems take, in bytes of UTF-8."""
@@ -153,9 +155,10 @@ def side_name(name: str, suffix: str) -> str:
     """Name the file beside another: `film.mp4` and `.en.srt` give `film.en.srt`.
 
     Raises:
-        ValueError: the suffix (with its dots) is not that of a subtitle or a picture.
+        ValueError: the suffix (with its dots) is not that of a subtitle, a picture or a further part.
     """
-    if not re.match(SUFFIX, suffix) or suffix.rpartition(".")[2] not in SIDE_EXTENSIONS:
+    is_known = suffix.rpartition(".")[2] in SIDE_EXTENSIONS or FURTHER_PART.fullmatch(suffix)
+    if not re.match(SUFFIX, suffix) or not is_known:
         raise ValueError(f"Files of the type {suffix[:20]!r} are not kept beside a video.")
     return f"{os.path.splitext(name)[0]}{suffix}"  # noqa: PTH122  a name, no path
 
