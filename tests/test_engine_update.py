@@ -164,7 +164,7 @@ def test_what_is_in_use_already_is_not_fetched_again(root, tools):
     ("version", "complaint"),
     [
         ("2021.1.1", "yt-dlp 2021.1.1 is older than"),
-        ("--index-url=x", "is no version of yt-dlp"),
+        ("--proxy=x", "is no version of yt-dlp"),
         ("2099.1.1; x", "is no version of yt-dlp"),
         ("newest", "is no version of yt-dlp"),
     ],
