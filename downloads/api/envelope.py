@@ -15,6 +15,7 @@ from downloads.api.examples import VALUES, error_example, example_of
 
 MEDIA_TYPE = "application/vnd.downie.envelope+json"
 PARAMETER = "envelope"
+ENVELOPED_ERROR = "EnvelopedError"
 WORDS = {"true": True, "1": True, "false": False, "0": False}
 NEVER = frozenset({"/api/openapi.json", "/api/docs", "/api/redoc"})
 # What can be answered at every address, because it is decided before the endpoint is asked
@@ -109,6 +110,7 @@ class EnvelopedApi(NinjaAPI):
         """Build the document: both forms of each answer, and the parameter that chooses."""
         document = super().get_openapi_schema(**options)
         shapes = document["components"]["schemas"]
+        shapes[ENVELOPED_ERROR] = _error_schema()
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
                 _describe(operation)
@@ -148,28 +150,37 @@ def _describe(operation: Json) -> None:
         }
     )
     for status, (shape, description) in ANYWHERE.items():
-        content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{shape}"}}}
+        content = {"application/json": {"schema": _named(shape)}}
         operation["responses"].setdefault(status, {"description": description, "content": content})
     for status, response in operation["responses"].items():
         content = response.get("content", {})
         if "application/json" in content and MEDIA_TYPE not in content:
             inner = content["application/json"]["schema"]
             is_good = int(status) < 400  # noqa: PLR2004
-            wrapped = _schema(inner, is_error=_is_error(inner), is_good=is_good)
+            wrapped = _named(ENVELOPED_ERROR) if _is_error(inner) else _schema(inner, is_good=is_good)
             response["content"] = content | {MEDIA_TYPE: {"schema": wrapped}}
 
 
+def _named(shape: str) -> Json:
+    return {"$ref": f"#/components/schemas/{shape}"}
+
+
 def _is_error(schema: Json) -> bool:
-    return str(schema.get("$ref")).endswith(("/Error", "/InvalidInput"))
+    return schema in (_named("Error"), _named("InvalidInput"))
 
 
-def _schema(inner: Json, *, is_error: bool, is_good: bool) -> Json:
+def _schema(data: Json, *, is_good: bool) -> Json:
     fields: Json = {
         "success": {"const": is_good},
-        "data": {"type": "null"} if is_error else inner,
+        "data": data,
         "message": {"type": "string", "examples": [DONE]},
         "timestamp": {"type": "string", "examples": ["2025-01-30T10:00:00Z"]},
     }
-    if is_error:
-        fields["error_code"] = {"type": "string", "enum": sorted(STATUSES), "examples": ["TASK_NOT_FOUND"]}
     return {"type": "object", "properties": fields, "required": list(fields)}
+
+
+def _error_schema() -> Json:
+    schema = _schema({"type": "null"}, is_good=False)
+    schema["properties"]["error_code"] = {"type": "string", "enum": sorted(STATUSES), "examples": ["TASK_NOT_FOUND"]}
+    schema["required"].append("error_code")
+    return schema
