@@ -193,15 +193,12 @@ class Run:
                 self._progress(event)
             case messages.Found():
                 self._task.begin_download(self._lease, _facts(event))
-                self._moved()
+                live.task_changed(self._task)
             case messages.Processing():
                 self._renew()  # the last progress of the download is written before the state that follows it
                 self._task.begin_processing(self._lease)
-                self._moved()
+                live.task_changed(self._task)
         return None
-
-    def _moved(self) -> None:
-        live.task_changed(self._task)
 
     def _keep_picture(self, name: str) -> None:
         task = self._task

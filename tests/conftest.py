@@ -10,8 +10,10 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from downloads.engine.ffmpeg import prepare_toolbox
+from downloads.engine.process import Engine
 from tests import ytdlp
 from tests.browser import ARGUMENTS, CHROMIUM, SAYS_REFUSED
+from tests.jobs import Jobs
 from tests.origin import Origin, make_media, media_folder
 from tests.service import Service
 
@@ -52,6 +54,22 @@ def service(tmp_path_factory):
 def tools(tmp_path_factory):
     """The programs that come with the installation."""
     return prepare_toolbox(tmp_path_factory.mktemp("tools"))
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory, tools):
+    """A warm engine, shared by the tests of a file."""
+    engine = Engine(tmp_path_factory.mktemp("engine") / "home", tools.folder)
+    engine.warm_up()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory):
+    """A way to run jobs without a service, shared by the tests of a file."""
+    with Jobs(tmp_path_factory.mktemp("jobs")) as jobs:
+        yield jobs
 
 
 @pytest.fixture

@@ -18,9 +18,7 @@ from yt_dlp.extractor.youtube.jsc._builtin.deno import DenoJCP
 
 from downloads.engine import messages
 from downloads.engine.choices import Choices, Place, Subtitles
-from downloads.engine.ffmpeg import prepare_toolbox
 from downloads.engine.formats import PostProcessing, Quality
-from downloads.engine.process import Engine
 from tests.lure import local_ways, lure, ways
 from tests.origin import Listener
 from tests.service import PROJECT
@@ -69,19 +67,6 @@ UNDERSTOOD = {*NOTATIONS[:16], *NOTATIONS[16:19], "example.com@127.0.0.2", "127.
 REDIRECTS = ["/301/v.mp4", "/302/v.mp4", "/303/v.mp4", "/307/v.mp4", "/308/v.mp4", "/twice/v.mp4", "/header/"]
 # What is looked at, and not followed by anybody
 DEAD_ENDS = {"/header/", "/page/embed.html", "/page/object.html", "/page/embed-url.html", "/hls/base-path.m3u8"}
-
-
-@pytest.fixture(scope="module")
-def tools(tmp_path_factory):
-    return prepare_toolbox(tmp_path_factory.mktemp("tools"))
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory, tools):
-    engine = Engine(tmp_path_factory.mktemp("engine") / "home", tools.folder)
-    engine.warm_up()
-    yield engine
-    engine.close()
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,6 @@ from downloads.engine.dialling import Upstream
 from downloads.engine.egress import address_of, refused_by
 from downloads.engine.egress_proxy import EgressProxy
 from downloads.engine.errors import Reason
-from downloads.engine.ffmpeg import prepare_toolbox
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.http_heads import BadHead, Request, answer_onward
 from downloads.engine.network import AddressPolicy
@@ -51,11 +50,6 @@ def forbidden():
     """A server at an address that the route may not reach."""
     with Listener("127.0.0.2") as listener:
         yield listener
-
-
-@pytest.fixture(scope="module")
-def tools(tmp_path_factory):
-    return prepare_toolbox(tmp_path_factory.mktemp("tools"))
 
 
 # Every client: each gives the body that it fetched through the proxy, or None

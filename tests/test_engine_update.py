@@ -8,7 +8,6 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from downloads.engine import messages, releases, update
-from downloads.engine.ffmpeg import prepare_toolbox
 from downloads.engine.folders import folder_lock
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.process import Engine
@@ -29,11 +28,6 @@ def wheels(tmp_path_factory):
     make_wheel(folder, "yt-dlp", LATER, [TITLED])
     make_wheel(folder, "yt-dlp-ejs", "0.8.0")
     return folder
-
-
-@pytest.fixture(scope="module")
-def tools(tmp_path_factory):
-    return prepare_toolbox(tmp_path_factory.mktemp("tools"))
 
 
 @pytest.fixture

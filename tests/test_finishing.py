@@ -9,7 +9,7 @@ import pytest
 from downloads.engine import messages
 from downloads.engine.embedding import Extras, embed
 from downloads.engine.ffmpeg import FfmpegFailed, NotMedia, Toolbox
-from tests.jobs import Jobs, heard, video
+from tests.jobs import heard, video
 
 WORDS = "1\n00:00:01,000 --> 00:00:01,800\nword 1\n"
 EVERYTHING = {
@@ -19,12 +19,6 @@ EVERYTHING = {
     "subtitles": {"languages": ["en"]},
     "sponsorblock": "mark",
 }
-
-
-@pytest.fixture(scope="module")
-def jobs(tmp_path_factory):
-    with Jobs(tmp_path_factory.mktemp("jobs")) as jobs:
-        yield jobs
 
 
 @pytest.fixture

@@ -6,13 +6,7 @@ import pytest
 from mutagen.oggopus import OggOpus
 
 from downloads.engine import messages
-from tests.jobs import Jobs, video
-
-
-@pytest.fixture(scope="module")
-def jobs(tmp_path_factory):
-    with Jobs(tmp_path_factory.mktemp("jobs")) as jobs:
-        yield jobs
+from tests.jobs import video
 
 
 @pytest.fixture

@@ -6,16 +6,10 @@ from pathlib import Path
 import pytest
 
 from downloads.engine.ffmpeg import probe
-from tests.jobs import Jobs, packets
+from tests.jobs import packets
 
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 HLS, SPLIT, DASH = "/hls/multi/master.m3u8", "/hls/split/master.m3u8", "/dash/manifest.mpd"
-
-
-@pytest.fixture(scope="module")
-def jobs(tmp_path_factory):
-    with Jobs(tmp_path_factory.mktemp("jobs")) as jobs:
-        yield jobs
 
 
 @pytest.fixture

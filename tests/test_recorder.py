@@ -15,7 +15,7 @@ from downloads.engine.choices import Section
 from downloads.engine.cookies import cookie_policy, parse_cookies
 from downloads.engine.cures import CappedYoutubeDL
 from downloads.engine.errors import Reason
-from downloads.engine.ffmpeg import Toolbox, prepare_toolbox, probe
+from downloads.engine.ffmpeg import Toolbox, probe
 from downloads.engine.lookup import Wrong
 from downloads.engine.messages import Found
 from downloads.engine.recorder import Recorder, SectionUnreadable, can_read, cut, formats_to_record
@@ -26,11 +26,6 @@ FOUND = Found(title="A broadcast", media_id="1", site="site.test", uploader="", 
 PICTURE = {"vcodec": "avc1.42C00D", "acodec": "none"}
 SOUND = {"vcodec": "none", "acodec": "mp4a.40.2"}
 BOTH = {"vcodec": "avc1.42C00D", "acodec": "mp4a.40.2"}
-
-
-@pytest.fixture(scope="module")
-def tools(tmp_path_factory):
-    return prepare_toolbox(tmp_path_factory.mktemp("tools"))
 
 
 @pytest.fixture

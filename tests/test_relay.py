@@ -11,7 +11,6 @@ from yt_dlp.networking.exceptions import HTTPError, TransportError
 from downloads.engine import relay as relay_module
 from downloads.engine.cookies import cookie_policy, parse_cookies
 from downloads.engine.cures import CappedYoutubeDL
-from downloads.engine.ffmpeg import prepare_toolbox
 from downloads.engine.relay import Relay
 from tests.origin import Listener, big_bytes
 
@@ -62,11 +61,6 @@ def serve(ydl):
 
 def ask(relay, url, **headers):
     return requests.get(url, proxies={"http": relay.url}, headers=headers, timeout=10)
-
-
-@pytest.fixture(scope="module")
-def tools(tmp_path_factory):
-    return prepare_toolbox(tmp_path_factory.mktemp("tools"))
 
 
 def test_the_address_of_a_format_stands_for_it(serve, origin, media):

@@ -7,7 +7,7 @@ import yt_dlp
 
 from downloads.engine import messages, scanner
 from downloads.engine.errors import Reason
-from downloads.engine.ffmpeg import prepare_toolbox, probe
+from downloads.engine.ffmpeg import probe
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.lookup import LookUp
 from downloads.engine.network import AddressPolicy, Guard
@@ -37,11 +37,6 @@ FOUND_IN = {
     "videojs-src": STREAM,
     "xgplayer": STREAM,
 }
-
-
-@pytest.fixture(scope="module")
-def tools(tmp_path_factory):
-    return prepare_toolbox(tmp_path_factory.mktemp("tools"))
 
 
 @pytest.fixture

@@ -10,15 +10,9 @@ from downloads.engine import messages
 from downloads.engine.errors import Reason
 from downloads.engine.formats import PostProcessing, Quality, format_options
 from downloads.engine.sizes import lighter
-from tests.jobs import Jobs, video
+from tests.jobs import video
 
 MB = 1_000_000
-
-
-@pytest.fixture(scope="module")
-def jobs(tmp_path_factory):
-    with Jobs(tmp_path_factory.mktemp("jobs")) as jobs:
-        yield jobs
 
 
 def picture(height, **size):

@@ -8,16 +8,10 @@ from itertools import pairwise
 
 import pytest
 
-from tests.jobs import Jobs, video
+from tests.jobs import video
 from tests.origin import VIDEO_ID, Origin
 
 CUE = re.compile(r"(\d\d:\d\d:\d\d,\d{3}) --> (\d\d:\d\d:\d\d,\d{3})\n(.*)")
-
-
-@pytest.fixture(scope="module")
-def jobs(tmp_path_factory):
-    with Jobs(tmp_path_factory.mktemp("jobs")) as jobs:
-        yield jobs
 
 
 @pytest.fixture

@@ -9,16 +9,10 @@ from downloads.engine import messages, subtitles
 from downloads.engine.choices import Subtitles
 from downloads.engine.subtitles import choose, moved
 from downloads.engine.timeline import Timeline
-from tests.jobs import Jobs, video
+from tests.jobs import video
 
 WHOLE = Timeline(((0.0, 60.0),))
 WORDS = "1\n00:00:01,000 --> 00:00:01,800\nword 1\n"
-
-
-@pytest.fixture(scope="module")
-def jobs(tmp_path_factory):
-    with Jobs(tmp_path_factory.mktemp("jobs")) as jobs:
-        yield jobs
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from downloads.engine.sponsors import Segment
 from downloads.engine.tags import Chapter, as_ffmetadata, chapters, tags
 from downloads.engine.timeline import Timeline
-from tests.jobs import Jobs, video
+from tests.jobs import video
 
 WHOLE = Timeline(((0.0, 60.0),))
 SONG = {
@@ -21,12 +21,6 @@ SONG = {
     "description": "one\r\ntwo\x00\u202e",
     "webpage_url": "https://example.com/watch?v=1",
 }
-
-
-@pytest.fixture(scope="module")
-def jobs(tmp_path_factory):
-    with Jobs(tmp_path_factory.mktemp("jobs")) as jobs:
-        yield jobs
 
 
 def tags_of(outcome):

@@ -16,25 +16,10 @@ from yt_dlp.networking.impersonate import ImpersonateTarget
 from downloads.engine import messages
 from downloads.engine.cures import CappedYoutubeDL
 from downloads.engine.errors import Reason
-from downloads.engine.ffmpeg import prepare_toolbox
 from downloads.engine.formats import PostProcessing, Quality
-from downloads.engine.process import Engine
 
 SMALL = "/direct/small.mp4"  # 202,386 bytes
 HLS = "/hls/multi/master.m3u8"  # twelve fragments; the worst has 657,000 bytes in all
-
-
-@pytest.fixture(scope="module")
-def tools(tmp_path_factory):
-    return prepare_toolbox(tmp_path_factory.mktemp("tools"))
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory, tools):
-    engine = Engine(tmp_path_factory.mktemp("engine") / "home", tools.folder)
-    engine.warm_up()
-    yield engine
-    engine.close()
 
 
 @pytest.fixture

@@ -226,17 +226,17 @@ class TaskQuerySet(models.QuerySet["Task"]):
         if playlist is None:
             return
         items = self.filter(playlist=playlist)
+        states = [Status(name) for name in items.values_list("status", flat=True).distinct()]
+        if not states and playlist.stop == Stop.DELETE:
+            playlist.delete()
+            return
+        status = of_playlist(states)
         found = items.aggregate(
-            states=Count("status", distinct=True),
             progress_percentage=Coalesce(Avg("progress_percentage", filter=~Q(status=Status.CANCELLED)), 0.0),
             downloaded_bytes=Coalesce(Sum("downloaded_bytes"), 0),
             total_bytes=Coalesce(Sum("total_bytes"), 0),
             speed=Coalesce(Sum("speed", filter=Q(status__in=RUNNING)), 0),
         )
-        if not found.pop("states") and playlist.stop == Stop.DELETE:
-            playlist.delete()
-            return
-        status = of_playlist([Status(name) for name in items.values_list("status", flat=True).distinct()])
         if status == Status.COMPLETED:
             found["progress_percentage"] = 100.0
         left = found["total_bytes"] - found["downloaded_bytes"]
