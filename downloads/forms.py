@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from downloads.engine.choices import LANGUAGE, MAX_LANGUAGES, MAX_SECONDS, AudioFormat, Container, Place, Sponsors
+from downloads.engine.choices import (
+    LANGUAGE,
+    MAX_LANGUAGES,
+    MAX_SECONDS,
+    AudioFormat,
+    Container,
+    Place,
+    Sponsors,
+    parse_clock,
+)
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.models import Preset
 from downloads.operations import IfExists, Wish
@@ -15,7 +24,6 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 MAX_LINKS = 1000
-CLOCK = re.compile(r"(?:(\d{1,3}):)?(?:(\d{1,4}):)?(\d{1,6}(?:\.\d{1,3})?)")
 
 QUALITIES = (
     (Quality.BEST, _("Best quality")),
@@ -63,12 +71,11 @@ class ClockField(forms.CharField):
         text = super().clean(value)
         if not text:
             return None
-        found = CLOCK.fullmatch(text)
-        if not found:
-            raise forms.ValidationError(_("A place in the video is written like 1:30, or in seconds like 90."))
-        first, second, last = found.groups()
-        hours, minutes = (int(first or 0), int(second)) if second else (0, int(first or 0))
-        seconds = hours * 3600 + minutes * 60 + float(last)
+        try:
+            seconds = parse_clock(text)
+        except ValueError:
+            sentence = _("A place in the video is written like 1:30, or in seconds like 90.")
+            raise forms.ValidationError(sentence) from None
         if seconds > MAX_SECONDS:
             raise forms.ValidationError(_("No video is that long."))
         return seconds

@@ -4,6 +4,7 @@ Every field has a value that means "as usual", so that a set of none is the empt
 part of an option of yt-dlp or ffmpeg: languages are held to a pattern, all else is a number or one word of a list.
 """
 
+import re
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -15,6 +16,7 @@ ITEMS: Final = r"^[1-9][0-9]{0,5}(-[1-9][0-9]{0,5})?(,[1-9][0-9]{0,5}(-[1-9][0-9
 MAX_SECONDS: Final = 1_000_000.0
 MAX_BYTES: Final = 2**50
 ALL_LANGUAGES: Final = "all"
+CLOCK: Final = re.compile(r"(?:(?:([0-9]{1,3}):)?([0-9]{1,4}):)?([0-9]{1,6}(?:\.[0-9]{1,3})?)")
 
 
 class AudioFormat(StrEnum):
@@ -125,3 +127,16 @@ def from_builtins(plain: object) -> Choices:
         msgspec.ValidationError: it means none.
     """
     return msgspec.convert(plain, Choices)
+
+
+def parse_clock(text: str) -> float:
+    """Seconds, as a person writes a place in a video: `90`, `1:30` or `1:02:03.5`.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    found = CLOCK.fullmatch(text.strip())
+    if found is None:
+        raise ValueError
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds

@@ -5,7 +5,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping
 from typing import Any
 
-from downloads.engine.choices import ITEMS, LANGUAGE, AudioFormat, Container, Place, Sponsors, VideoCodec
+from downloads.engine.choices import ITEMS, LANGUAGE, AudioFormat, Container, Place, Sponsors, VideoCodec, parse_clock
 
 FLAGS = ("metadata", "chapters", "live_from_start", "skip_existing")
 VALUES = (
@@ -83,11 +83,10 @@ def seconds(text: str) -> float:
     Raises:
         ArgumentTypeError: it is none of these.
     """
-    match = re.fullmatch(r"(?:(?:([0-9]{1,3}):)?([0-5]?[0-9]):)?([0-9]{1,6}(?:\.[0-9]{1,3})?)", text.strip())
-    if match is None:
-        raise ArgumentTypeError("give a time in seconds or as 1:02:03")
-    hours, minutes, rest = (float(part or 0) for part in match.groups())
-    return hours * 3600 + minutes * 60 + rest
+    try:
+        return parse_clock(text)
+    except ValueError:
+        raise ArgumentTypeError("give a time in seconds or as 1:02:03") from None
 
 
 def _items(text: str) -> str:
