@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -345,6 +346,17 @@ def test_a_killed_parent_takes_child_and_fork_server_along(parent):
 
     wait_until(lambda: not is_alive(child), limit=2)
     wait_until(lambda: not is_alive(server), limit=2)
+
+
+def test_a_child_that_computes_for_hours_is_killed_by_the_system(start, origin):
+    child = start(origin.serve("/spin", "<video " * 200_000))
+    wait_until(lambda: psutil.Process(child.pid).cpu_times().user > 0.5)
+    assert resource.prlimit(child.pid, resource.RLIMIT_CPU) == (12 * 3600, 12 * 3600)
+
+    resource.prlimit(child.pid, resource.RLIMIT_CPU, (1, 1))
+
+    wait_until(lambda: child.events(0.1) == [] and child.ended, limit=10)
+    assert processes_of(child) == []
 
 
 # The fork server

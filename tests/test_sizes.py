@@ -167,6 +167,14 @@ except FfmpegFailed as error:
 """
 
 
+@pytest.mark.parametrize(
+    ("path", "wishes"), [("/live/plain/index.m3u8", {}), ("/direct/video.mp4", {"section": {"from": 5, "to": 9}})]
+)
+def test_what_ffmpeg_reads_leaves_the_disk_its_room(jobs, origin, path, wishes):
+    outcome = jobs.run(origin.url(path), free_space_floor=2**60, **wishes)
+    assert (outcome.failure.reason, outcome.failure.retryable) == (Reason.NO_SPACE, True)
+
+
 def test_the_system_stops_this_process_and_ffmpeg_at_the_last(tmp_path):
     done = subprocess.run([sys.executable, "-c", LAST_RESORT, tmp_path], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["file_too_large", "file_too_large"]

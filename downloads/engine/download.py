@@ -233,7 +233,8 @@ class Download:
         self._phase = Phase.DOWNLOAD
         meter = self._measure(info)
         ydl.add_progress_hook(meter.on_download)
-        ydl.add_progress_hook(Room(self._folder, self._job.free_space_floor).on_download)
+        room = Room(self._folder, self._job.free_space_floor)
+        ydl.add_progress_hook(lambda _: room.check())
         if self._limit:
             ydl.add_progress_hook(Scale(self._limit).on_download)
         ydl.add_postprocessor_hook(self._on_postprocessor)

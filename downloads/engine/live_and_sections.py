@@ -15,6 +15,7 @@ from downloads.engine.plans import ProcessingFailed
 from downloads.engine.progress import ProgressMeter
 from downloads.engine.recorder import Recorder, SectionUnreadable, can_read, cut, formats_to_record
 from downloads.engine.recording import Joined, NothingRecorded, Recording, Wishes
+from downloads.engine.sizes import Room
 
 Json = dict[str, Any]
 
@@ -36,7 +37,7 @@ class Streams:
         """Record a live stream until it ends, there is enough of it, or the user wants no more.
 
         Raises:
-            Wrong: it cannot be recorded, or broke off.
+            Wrong: it cannot be recorded, broke off, or there is no room for more of it.
             RequestError: it broke off, and this is why.
         """
         formats = formats_to_record(ydl, info)
@@ -80,7 +81,7 @@ class Streams:
         """A file of this section alone; None where it has to be cut out of the whole.
 
         Raises:
-            Wrong: the stream stalled.
+            Wrong: the stream stalled, or there is no room for it.
             RequestError: the network or a server failed.
         """
         formats = info.get("requested_formats") or [info]
@@ -107,8 +108,10 @@ class Streams:
     def _reporter(self, formats: Sequence[Mapping[str, Any]], seconds: float) -> Callable[[Report], None]:
         """The meter of one file of which `seconds` are wanted; 0 where nobody knows."""
         meter = self._measure({"requested_formats": [formats[0]]})
+        room = Room(Path(self._job.folder), self._job.free_space_floor)
 
         def report(progress: Report) -> None:
+            room.check()
             total = int(progress.bytes * max(seconds / progress.seconds, 1)) if seconds and progress.seconds else None
             hook = {"status": "downloading", "info_dict": formats[0], "downloaded_bytes": progress.bytes}
             meter.on_download({**hook, "total_bytes": total})

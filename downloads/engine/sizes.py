@@ -81,14 +81,14 @@ class Scale:
 
 
 class Room:
-    """Keeps some of the disk free, since the database is on it. `on_download` is one of yt-dlp's progress hooks."""
+    """Keeps some of the disk free, since the database is on it."""
 
     def __init__(self, folder: Path, floor: int) -> None:
         """Watch the disk that this folder is on; `floor` is in bytes."""
         self._folder = folder
         self._floor = floor
 
-    def on_download(self, _hook: Mapping[str, Any]) -> None:
+    def check(self) -> None:
         """Look, as often as bytes come.
 
         Raises:
