@@ -14,6 +14,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from tests.origin import Origin, make_media, media_folder
 from tests.service import Service, wait_until
 
@@ -26,7 +28,9 @@ KINDS = {
     "HLS, merged": ("/hls/split/master.m3u8", 300_000, 0),
 }
 FRAGMENT = 150_000  # bytes: all but those of sound are longer
-ACTIVE = ("starting", "downloading", "processing")
+MERGED = ("DASH, merged", "HLS, merged")
+MERGE = 0.02  # seconds that one takes at least
+ACTIVE = ("starting", "downloading", "processing", "merging")
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,15 @@ class Outcome:
 class Proof:
     """Disturbs all kinds at once, in a service that downloads all of them at once.
 
-    `until` is the latest point, as a share of the time that the longest takes: at 1 a merge is hit now and then.
+    `until` is the latest point, as a share of the time that the longest takes; `hurry` how much faster they are all.
     """
 
-    def __init__(self, service, origin, seed, until=1.0):
+    def __init__(self, service, origin, seed, until=1.0, hurry=1):
         self.service = service
         self.origin = origin
         self.random = random.Random(seed)
         self.until = until
+        self.hurry = hurry
         self.rounds = 0
         self.usual = {}
         began = time.monotonic()
@@ -67,8 +72,8 @@ class Proof:
 
     def at_points(self, disturb, points):
         """The outcomes of as many disturbances as it takes to hit each kind at so many points before its end."""
-        outcomes, hits = [], Counter()
-        while min(hits[kind] for kind in KINDS) < points:
+        outcomes, hits = disturb(self), Counter()
+        while min(hits[outcome.kind] for outcome in outcomes) < points:
             outcomes += disturb(self)
             hits = Counter(outcome.kind for outcome in outcomes if outcome.was_hit)
         return outcomes
@@ -78,6 +83,10 @@ class Proof:
 
     def kill_service(self):
         return self._disturb("kill -9 of the service", self._kill_service)
+
+    def kill_in_merges(self):
+        """One after the other, since a merge of so little is over soon. A hit is one whose ffmpeg still ran."""
+        return [outcome for kind in MERGED for outcome in self._kill_in_merge(kind)]
 
     def cut_connections(self):
         """Of a direct file one connection breaks, of fragments one for each of them."""
@@ -92,6 +101,15 @@ class Proof:
         disturb()
         return self._outcomes(name, tasks, statuses)
 
+    def _kill_in_merge(self, kind):
+        tasks = self._begin(only=(kind,), hurry=10)
+        child = psutil.Process(self.service.group_of(tasks[kind][1]))
+        wait_until(lambda: merges(child), pause=0.001)
+        time.sleep(self.random.uniform(0, MERGE))
+        status = "merging" if merges(child) else ""
+        child.kill()
+        return self._outcomes("kill -9 in the merge", tasks, {kind: status})
+
     def _kill_children(self):
         for child in self.service.children():
             child.kill()
@@ -101,20 +119,20 @@ class Proof:
         wait_until(lambda: not self.service.engine_processes(), limit=5)
         self.service.start()
 
-    def _begin(self, cuts=None):
-        """Start a download of each kind, with an id of its own in all its links."""
+    def _begin(self, cuts=None, only=tuple(KINDS), hurry=None):
+        """Start a download of each of these kinds, with an id of its own in all its links."""
         self.rounds += 1
         self.origin.reset()
         tasks = {}
-        for kind, (path, rate, looks) in KINDS.items():
+        for kind, (path, rate, looks) in ((kind, KINDS[kind]) for kind in only):
             link_id = f"{self.rounds}-{kind}"
             cut = {"cut": cuts[kind], "cut_times": 1, "skip": looks} if cuts else {}
-            link = self.origin.url(path, id=link_id, rate=rate, **cut)
+            link = self.origin.url(path, id=link_id, rate=rate * (hurry or self.hurry), **cut)
             tasks[kind] = (link_id, self.service.download(link))
         return tasks
 
     def _outcomes(self, disturbance, tasks, statuses):
-        return [self._outcome(kind, disturbance, statuses[kind], *tasks[kind]) for kind in KINDS]
+        return [self._outcome(kind, disturbance, statuses[kind], *task) for kind, task in tasks.items()]
 
     def _outcome(self, kind, disturbance, status, link_id, task_id):
         digest, sent, size = self.usual[kind]
@@ -133,6 +151,10 @@ class Proof:
 
     def _sent(self, link_id):
         return sum(record.bytes_sent for record in self.origin.requests if record.query.get("id") == link_id)
+
+
+def merges(child):
+    return any(each.name() == "ffmpeg" for each in child.children())
 
 
 def table(outcomes):
@@ -159,7 +181,7 @@ def main():
         service = Service(Path(folder), DOWNIE_MAX_CONCURRENT_DOWNLOADS=str(len(KINDS))).start()
         try:
             proof = Proof(service, origin, options.seed)
-            for disturb in (Proof.kill_children, Proof.kill_service, Proof.cut_connections):
+            for disturb in (Proof.kill_children, Proof.kill_service, Proof.cut_connections, Proof.kill_in_merges):
                 outcomes += proof.at_points(disturb, options.points)
         finally:
             service.stop()

@@ -192,12 +192,12 @@ def is_in(process, group):
     return False
 
 
-def wait_until(condition, limit=10, explain=lambda: ""):
+def wait_until(condition, limit=10, explain=lambda: "", pause=0.03):
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         if found := condition():
             return found
-        time.sleep(0.03)
+        time.sleep(pause)
     raise TimeoutError(f"not within {limit} s {explain()}")
 
 

@@ -17,14 +17,20 @@ def proof(media, tmp_path_factory):
     """A service that downloads every kind at once, and what comes out undisturbed."""
     service = Service(tmp_path_factory.mktemp("proof") / "data", DOWNIE_MAX_CONCURRENT_DOWNLOADS=str(len(KINDS)))
     with Origin(media) as origin:
-        yield Proof(service.start(), origin, seed=random.randrange(2**32), until=0.75)
+        yield Proof(service.start(), origin, seed=random.randrange(2**32), until=0.75, hurry=2)
         service.stop()
 
 
 @pytest.mark.parametrize("disturb", [Proof.kill_children, Proof.kill_service, Proof.cut_connections])
 def test_what_is_disturbed_at_random_points_comes_out_the_same_and_hardly_a_byte_is_fetched_twice(proof, disturb):
-    outcomes = proof.at_points(disturb, POINTS)
+    are_right(proof, proof.at_points(disturb, POINTS))
 
+
+def test_what_is_killed_in_its_merge_is_merged_again_and_not_fetched_again(proof):
+    are_right(proof, proof.at_points(Proof.kill_in_merges, 1))
+
+
+def are_right(proof, outcomes):
     assert [outcome for outcome in outcomes if not outcome.is_identical] == []
     assert [outcome for outcome in outcomes if outcome.again > 0.2 * outcome.size] == []
     assert not list((proof.service.data / "work").iterdir())
