@@ -33,6 +33,13 @@ SAYINGS = {
     "gone": "This live stream recording is not available; the broadcast has ended",
 }
 
+DASH = {"format_id": "0", "url": "http://127.0.0.1:9/live.mpd", "protocol": "http_dash_segments", "ext": "mp4"}
+STORYBOARD = {"format_id": "sb", "url": "http://127.0.0.1:9/1.jpg", "ext": "mhtml", "vcodec": "none", "acodec": "none"}
+STREAMS = {
+    "live": {"is_live": True, "formats": [DASH]},
+    "storyboard": {"formats": [STORYBOARD]},
+}
+
 
 class SayingIE(InfoExtractor):
     _VALID_URL = r"http://127[.]0[.]0[.]1:[0-9]+/saying/(?P<id>[a-z]+)"
@@ -53,6 +60,8 @@ class SayingIE(InfoExtractor):
             self.raise_no_formats("Premieres in 15 minutes", expected=True)
             begins = time.time() + 900
             return {"id": name, "title": "A premiere", "live_status": "is_upcoming", "release_timestamp": begins}
+        if name in STREAMS:
+            return {"id": name, "title": name, **STREAMS[name]}
         raise ExtractorError(SAYINGS[name], expected=True)
 """
 
@@ -97,6 +106,8 @@ def say(service, name):
         ("nothing", "not_a_video", "EXTRACTION_FAILED"),
         ("drm", "drm", "UNSUPPORTED_SITE"),
         ("changed", "extractor_broken", "EXTRACTION_FAILED"),
+        ("storyboard", "format_unavailable", "EXTRACTION_FAILED"),
+        ("live", "live", "UNSUPPORTED_SITE"),
     ],
 )
 def test_a_saying_has_its_reason_and_a_sentence_in_two_languages(service, name, reason, code):
