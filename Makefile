@@ -13,7 +13,7 @@ SEED ?=
 SERVE_OPTIONS := $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test prove-resume check format contract lock messages extension clean
+.PHONY: help install run test prove-resume prove-lives check format contract lock messages extension clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ test: $(VENV)/.installed-dev ## Run the whole test suite
 
 prove-resume: $(VENV)/.installed-dev ## Kill and cut downloads at many random points (POINTS=50 takes half an hour)
 	$(BIN)/python -m tests.resume_proof --points $(POINTS) $(if $(SEED),--seed $(SEED))
+
+prove-lives: $(VENV)/.installed-dev ## Let thousands of tasks live through what users, workers, crashes and recovery may do
+	LIVES=3000 $(BIN)/python -m pytest tests/test_life_of_a_task.py
 
 check: $(VENV)/.installed-dev ## Format, lint, types, import layers, migrations, Django's own checks
 	$(BIN)/ruff format --check .

@@ -26,10 +26,11 @@ def service_on_postgres(tmp_path, database_url):
 
 
 def test_the_rows_keep_their_promises_on_postgresql_too(database_url):
+    tests = [f"tests/test_{name}.py" for name in ("states", "task", "life_of_a_task")]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/test_states.py", "tests/test_task.py"],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests],
         cwd=PROJECT,
-        env={**os.environ, "DATABASE_URL": database_url},
+        env={**os.environ, "DATABASE_URL": database_url, "LIVES": "30"},
         capture_output=True,
         text=True,
         check=False,
