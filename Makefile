@@ -13,7 +13,7 @@ SEED ?=
 SERVE_OPTIONS := $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test prove-resume prove-lives soak check format contract lock messages extension clean
+.PHONY: help install run test prove-resume prove-lives chaos soak check format contract lock messages extension clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ prove-resume: $(VENV)/.installed-dev ## Kill and cut downloads at many random po
 
 prove-lives: $(VENV)/.installed-dev ## Let thousands of tasks live through what users, workers, crashes and recovery may do
 	LIVES=3000 $(BIN)/python -m pytest tests/test_life_of_a_task.py
+
+chaos: $(VENV)/.installed-dev ## Kill, cut, freeze and fill everything at random for minutes while downloads run (SEED=1 the same again)
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
 soak: $(VENV)/.installed-dev ## Put 2,000 downloads through one service, and see that it holds no more at the end
 	$(BIN)/python -m tests.soak

@@ -19,13 +19,17 @@ START_LIMIT = 30
 
 
 class Service:
-    """Start it with `start`; it can be killed and started again on the same data folder and port."""
+    """Start it with `start`; it can be killed and started again on the same data folder and port.
 
-    def __init__(self, data, **environment):
+    `within` is a command that starts the service's own, which comes after it.
+    """
+
+    def __init__(self, data, *, within=(), **environment):
         self.data = Path(data)
         self.library = self.data / "library"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.within = within
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.data),
@@ -42,7 +46,7 @@ class Service:
         self.data.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "serve", "--port", str(self.port)],
+                [*self.within, sys.executable, "manage.py", "serve", "--port", str(self.port)],
                 cwd=PROJECT,
                 env=self.environment,
                 stdout=log,

@@ -1,21 +1,9 @@
 """A disk that is full, for real: the service's data on a small file system of its own, in a namespace of its own."""
 
-import shutil
-import subprocess
-import sys
-
 import pytest
 
-from tests.service import PROJECT, wait_until
-
-NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
-
-
-def can_mount():
-    if shutil.which("unshare") is None:
-        return False
-    command = [*NAMESPACE, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+from tests.service import wait_until
+from tests.small_disk import can_mount, small_disk
 
 
 @pytest.fixture
@@ -23,21 +11,10 @@ def cramped(fresh_service, tmp_path):
     """Start a service that has 24 MB, with more settings if need be."""
 
     def start(**environment):
-        fresh_service.data.mkdir(parents=True)
-        fresh_service.environment |= environment
-        serve = f"exec {sys.executable} manage.py serve --port {fresh_service.port}"
-        mount = f"mount -t tmpfs -o size=24m tmpfs {fresh_service.data}"
+        fresh_service.within = small_disk(fresh_service.data, 24)
         fresh_service.log = tmp_path / "service.log"
-        with fresh_service.log.open("ab") as output:
-            fresh_service.process = subprocess.Popen(
-                [*NAMESPACE, "sh", "-c", f"{mount} && {serve}"],
-                cwd=PROJECT,
-                env=fresh_service.environment,
-                stdout=output,
-                stderr=output,
-            )
-        fresh_service.wait_until_healthy()
-        return fresh_service
+        fresh_service.environment |= environment
+        return fresh_service.start()
 
     return start
 

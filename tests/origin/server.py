@@ -162,6 +162,10 @@ class Origin:
         with self._lock:
             return now - self._broadcasts.setdefault(name, now - seconds_ago)
 
+    def hang_up(self) -> None:
+        """Cut every connection of this moment."""
+        self._server.hang_up()
+
     def send(self, connection: socket.socket, data: bytes, record: Record) -> None:
         """Send all of it, and count each byte before anybody can look."""
         left = memoryview(data)

@@ -1,0 +1,249 @@
+"""Chaos: downloads of all kinds, while at random everything is killed, cut, frozen and filled; and then the reckoning.
+
+`python -m tests.chaos` (`make chaos`) does it for minutes, `test_chaos.py` briefly. The seed that it prints chooses the
+same troubles again; what they hit depends on the moment.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import httpx
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
+from tests.origin import Origin, make_media, media_folder
+from tests.service import Service, wait_until
+from tests.small_disk import as_seen_by, can_mount, full, small_disk
+
+# Each kind: where it is, bytes a second of each connection, what is asked for
+KINDS = {
+    "direct": ("/direct/video.mp4", 300_000, {}),
+    "HLS": ("/hls/plain/index.m3u8", 60_000, {}),
+    "encrypted HLS": ("/hls/aes/index.m3u8", 60_000, {}),
+    "DASH, merged": ("/dash/manifest.mpd", 100_000, {}),
+    "HLS, merged": ("/hls/split/master.m3u8", 100_000, {}),
+    "to MP3": ("/direct/video.mp4", 300_000, {"post_processing": "audio"}),
+}
+PAUSES = (0.5, 4.0)  # seconds between two troubles
+FREEZE = 4.0  # seconds
+FULL = 3.0  # seconds
+PATIENCE = 240  # seconds that all may take to come to an end when the troubles are over
+
+
+class Embedded:
+    """A service on one machine, and what may befall it."""
+
+    def __init__(self, folder):
+        self.work = folder / "data" / "work"
+        self.work.mkdir(parents=True)
+        self.service = Service(
+            folder / "data",
+            within=small_disk(self.work, 100) if can_mount() else (),
+            DOWNIE_MAX_CONCURRENT_DOWNLOADS="8",
+            DOWNIE_FREE_SPACE_FLOOR_MB="0",
+        )
+        self.service.start()
+        self.url = self.service.url
+
+    def troubles(self):
+        full = {"disk full": lambda _: self._fill()} if self.service.within else {}
+        return {
+            **full,
+            "service killed": lambda _: self._restarted(self.service.kill),
+            "service stopped": lambda _: self._restarted(lambda: self.service.interrupt(signal.SIGTERM)),
+            "child killed": self._kill_child,
+            "service frozen": lambda _: self._freeze(),
+        }
+
+    def _restarted(self, end):
+        end()
+        self.service.start()
+
+    def _kill_child(self, chance):
+        """A child of the engine, the fork server, or an ffmpeg."""
+        kill_one(self.service.engine_processes(), chance)
+
+    def _freeze(self):
+        self.service.process.send_signal(signal.SIGSTOP)
+        time.sleep(FREEZE)
+        self.service.process.send_signal(signal.SIGCONT)
+
+    def _fill(self):
+        with full(self._work()):
+            time.sleep(FULL)
+
+    def _work(self):
+        return as_seen_by(self.service.process.pid, self.work)
+
+    def heal(self):
+        """Nothing that a trouble has ended stays ended."""
+
+    def file(self, task):
+        return self.service.library / task["file_name"]
+
+    def files(self):
+        return [path for path in self.service.library.rglob("*") if path.is_file()]
+
+    def leftovers(self):
+        """What nobody needs any more: working folders, and processes of tasks."""
+        return [*self._work().iterdir(), *self.service.children()]
+
+    def stop(self):
+        self.service.stop()
+
+
+def kill_one(processes, chance):
+    if processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(chance.choice(processes).pid, signal.SIGKILL)
+
+
+class Watcher:
+    """A client of the feed that comes back whenever it is cut off, as the page does."""
+
+    def __init__(self, url):
+        self._address = url.replace("http", "ws", 1) + "/api/downloads/ws"
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.statuses = {}
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self):
+        while not self._ended.is_set():
+            with contextlib.suppress(OSError, WebSocketException, TimeoutError), connect(self._address) as socket:
+                while not self._ended.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        self._hear(json.loads(socket.recv(timeout=0.2)))
+            self._ended.wait(0.2)
+
+    def _hear(self, message):
+        if message["type"] == "initial":
+            self.statuses |= {task["id"]: task["status"] for task in message["tasks"]}
+        elif message["type"] == "task":
+            self.statuses[message["task"]["id"]] = message["task"]["status"]
+
+
+class Chaos:
+    """Downloads in an installation, and what befalls it."""
+
+    def __init__(self, installation, origin, seed):
+        self.installation = installation
+        self.origin = origin
+        self.chance = random.Random(seed)
+        self.hits = Counter()
+        self.http = httpx.Client(base_url=installation.url, timeout=30)
+
+    def run(self, seconds, downloads):
+        """What is wrong at the end, in sentences; none if all is well."""
+        usual = self._undisturbed()
+        with Watcher(self.installation.url) as watcher:
+            tasks = {self._download(kind): kind for kind in self.chance.choices(list(KINDS), k=downloads)}
+            self._disturb(seconds)
+            self.installation.heal()
+            self._wait_for_all()
+            with contextlib.suppress(TimeoutError):
+                wait_until(lambda: not self.installation.leftovers(), limit=30)
+                wait_until(lambda: self._unheard(watcher, tasks) == [], limit=10)
+            return [*self._wrong(tasks, usual), *self._left(tasks, usual), *self._unheard(watcher, tasks)]
+
+    def _undisturbed(self):
+        """The digest of each kind."""
+        tasks = {kind: self._download(kind, hurry=20) for kind in KINDS}
+        self._wait_for_all()
+        return {kind: self._digest(self._task(task_id)) for kind, task_id in tasks.items()}
+
+    def _disturb(self, seconds):
+        troubles = {**self.installation.troubles(), "connections cut": lambda _: self.origin.hang_up()}
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            time.sleep(self.chance.uniform(*PAUSES))
+            name = self.chance.choice(list(troubles))
+            self.hits[name] += 1
+            troubles[name](self.chance)
+
+    def _download(self, kind, hurry=1):
+        path, rate, wishes = KINDS[kind]
+        link = self.origin.url(path, id=f"{kind} {self.chance.random()}", rate=rate * hurry)
+        answer = self.http.post("/api/downloads/add", json={"url": link, "auto_start": True, **wishes})
+        answer.raise_for_status()
+        return answer.json()["task_id"]
+
+    def _task(self, task_id):
+        return self.http.get(f"/api/downloads/tasks/{task_id}").raise_for_status().json()
+
+    def _wait_for_all(self):
+        wait_until(self._is_idle, limit=PATIENCE, pause=0.5)
+
+    def _is_idle(self):
+        with contextlib.suppress(httpx.HTTPError):
+            stats = self.http.get("/api/downloads/stats").raise_for_status().json()
+            return stats["active_tasks"] == stats["pending_tasks"] == 0
+        return False
+
+    def _digest(self, task):
+        return hashlib.sha256(self.installation.file(task).read_bytes()).hexdigest()
+
+    def _wrong(self, tasks, usual):
+        for task_id, kind in tasks.items():
+            task = self._task(task_id)
+            if task["status"] != "completed":
+                yield f"{kind} is {task['status']}: {task['error_message']}"
+            elif self._digest(task) != usual[kind]:
+                yield f"{kind} is not what it is undisturbed: {task['file_name']}"
+
+    def _left(self, tasks, usual):
+        count = len(self.installation.files())
+        if count != len(tasks) + len(usual):
+            yield f"there are {count} files of {len(tasks) + len(usual)} tasks"
+        for left in self.installation.leftovers():
+            yield f"left over: {left}"
+
+    def _unheard(self, watcher, tasks):
+        statuses = {task_id: self._task(task_id)["status"] for task_id in tasks}
+        heard = watcher.statuses
+        return [
+            f"the feed says {heard.get(task_id)} of what is {status}"
+            for task_id, status in statuses.items()
+            if heard.get(task_id) != status
+        ]
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seconds", type=int, default=180)
+    parser.add_argument("--downloads", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4)))
+    options = parser.parse_args()
+    sys.stdout.write(f"SEED={options.seed}\n")
+    with tempfile.TemporaryDirectory() as folder, Origin(make_media(media_folder())) as origin:
+        installation = Embedded(Path(folder))
+        try:
+            chaos = Chaos(installation, origin, options.seed)
+            wrong = chaos.run(options.seconds, options.downloads)
+        finally:
+            installation.stop()
+    sys.stdout.writelines(f"{count:>4} times: {name}\n" for name, count in chaos.hits.items())
+    sys.stdout.writelines(f"WRONG: {sentence}\n" for sentence in wrong)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
