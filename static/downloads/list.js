@@ -84,7 +84,7 @@ export async function show(changes, { isTyping = false } = {}) {
 }
 
 /** Ask for the page of the list again, soon, and not more often than is good for the service. */
-export function refresh() {
+function refresh() {
   if (!isList) return;
   if (isAsking) isStale = true;
   else question ??= setTimeout(ask, Math.max(SETTLE, askedAt + PAUSE - Date.now()));
@@ -178,7 +178,7 @@ async function ask() {
   }
 }
 
-/** What the tabs count: as `Asked.candidates` in downloads/views.py. */
+/** What the tabs count: as `Asked.candidates` in downloads/asked.py. */
 function scope() {
   return { q: asked.q, playlist: asked.playlist || (asked.q ? "" : "none") };
 }

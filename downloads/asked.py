@@ -1,0 +1,70 @@
+"""Which part of the list somebody looks at, as the address of the page says it."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from django.core.paginator import Page, Paginator
+from django.db.models import F
+from django.db.models.functions import Left, Lower
+from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
+
+from downloads.models import Task, TaskQuerySet
+from downloads.words import TABS
+
+PAGE_SIZE = 50
+MAX_QUERY = 500  # characters that are searched for
+
+# As the API orders, so that a page that is asked for later goes on where this one ends
+ORDERS: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "-created_at": (_("Newest first"), ("-created_at", "-id")),
+    "created_at": (_("Oldest first"), ("created_at", "id")),
+    "title": (_("By title"), (Lower(Left("title", 200)), "id")),
+    "-file_size": (_("Largest first"), ("-file_size", "-id")),
+    "-finished_at": (_("Last finished first"), (F("finished_at").desc(nulls_last=True), "-id")),
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which part of the list somebody looks at. Nonsense in an address is passed over: it shows the whole list."""
+
+    tab: str = "all"
+    q: str = ""
+    order: str = "-created_at"
+    page: str = "1"
+    playlist: str = ""
+
+    @classmethod
+    def by(cls, query: QueryDict) -> Self:
+        """Read what the address says."""
+        tab, order = query.get("tab", ""), query.get("order", "")
+        return cls(
+            tab=tab if tab in TABS else cls.tab,
+            q=query.get("q", "").replace("\0", "").strip()[:MAX_QUERY],
+            order=order if order in ORDERS else cls.order,
+            page=query.get("page", cls.page),
+        )
+
+    def address(self, **changes: str) -> str:
+        """The query string that leads there; empty for the list as it is first seen."""
+        usual = Asked()
+        wanted = asdict(replace(self, **{"page": "1", **changes}))
+        said = {name: value for name, value in wanted.items() if name != "playlist" and value != getattr(usual, name)}
+        return f"?{urlencode(said)}" if said else "?"
+
+    def candidates(self) -> TaskQuerySet:
+        """What the tabs count: all that is searched for, or, without a search, all but the items of playlists."""
+        if self.playlist:
+            found: TaskQuerySet = Task.objects.filter(playlist=self.playlist)
+        else:
+            found = Task.objects.all() if self.q else Task.objects.top_level()
+        return found.matching(self.q) if self.q else found
+
+    def tasks(self) -> Page[Task]:
+        """One page of what the chosen tab shows."""
+        found = self.candidates()
+        if self.tab != "all":
+            found = found.filter(status__in=TABS[self.tab])
+        return Paginator(found.order_by(*ORDERS[self.order][1]), PAGE_SIZE).get_page(self.page)
