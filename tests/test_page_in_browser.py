@@ -179,21 +179,6 @@ def test_chinese_by_browser_stays_chinese_when_rows_change(visit, link):
     expect(page.get_by_text("只能下载以 http:// 或 https:// 开头的网址。")).to_be_visible()
 
 
-def test_first_rendering_and_live_rendering_are_the_same(visit, link, service):
-    video, missing = link(), link("/status/404")
-    page = visit()
-    expect(page.locator("#connection")).to_have_text("Live")
-    service.wait_for(service.download(video))
-    service.wait_for(service.download(missing))
-    expect(state_of(page, video)).to_have_text("Completed")
-    expect(state_of(page, missing)).to_have_text("Failed")
-
-    plain = visit(java_script_enabled=False)
-
-    assert row_of(page, video).inner_text() == row_of(plain, video).inner_text()
-    assert row_of(page, missing).inner_text() == row_of(plain, missing).inner_text()
-
-
 def test_a_row_that_changes_is_not_made_anew(visit, link):
     page, video = visit(), link(rate=SLOW)
     paste(page, video)
@@ -203,15 +188,6 @@ def test_a_row_that_changes_is_not_made_anew(visit, link):
     expect(state_of(page, video)).to_have_text("Completed", timeout=15_000)
 
     assert row_of(page, video).evaluate("row => row.marked")
-
-
-def test_a_phone_shows_no_sideways_scrolling(visit, link):
-    page, video = visit(viewport={"width": 320, "height": 640}), link("/direct/small.mp4", padding="x" * 400)
-
-    paste(page, video)
-
-    expect(state_of(page, video)).to_have_text("Completed")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_the_admin_keeps_to_the_policy(visit):
