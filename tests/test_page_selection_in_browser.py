@@ -206,3 +206,18 @@ def test_a_finished_file_plays_in_the_page(page, link):
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(row_of(page, video)).to_be_visible()
+
+
+def test_the_tasks_of_all_pages_can_be_selected(page, service):
+    urls = [{"url": f"https://example.com/more/{number}"} for number in range(55)]
+    service.http.post("/api/downloads/batch/add", json=urls)
+    expect(page.get_by_text("Page 1 of 2")).to_be_visible()
+    page.locator("#tasks > li").first.focus()
+    page.keyboard.press("Control+a")
+    expect(page.locator("#selected")).to_have_text("50 selected")
+
+    page.get_by_role("toolbar").get_by_role("button", name="Select all 60").click()
+    expect(page.locator("#selected")).to_have_text("60 selected")
+    page.get_by_role("toolbar").get_by_role("button", name="Cancel").click()
+
+    wait_until(lambda: service.http.get("/api/downloads/counts").json()["cancelled"] == 60)
