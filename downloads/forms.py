@@ -1,7 +1,7 @@
 """What the pages let people choose."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -194,6 +194,18 @@ class AddForm(ChangeForm):
         "playlist_items",
         "skip_existing",
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  as in Django
+        """Where there are presets, quality and format may be left to them; the default one is chosen beforehand."""
+        super().__init__(*args, **kwargs)
+        presets = list(Preset.objects.all())
+        for name, usual in (("quality", QUALITIES), ("post_processing", POST_PROCESSING)):
+            choice = cast("forms.TypedChoiceField", self.fields[name])
+            choice.choices = [*([("", _("As the preset says"))] if presets else []), *usual]
+            choice.empty_value = None
+        if default := next((preset for preset in presets if preset.is_default), None):
+            preset = cast("forms.ModelChoiceField[Preset]", self.fields["preset"])
+            preset.empty_label, preset.initial = None, default.name
 
     def clean(self) -> dict[str, Any]:
         """See that the clip ends after it begins."""

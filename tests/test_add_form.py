@@ -1,6 +1,7 @@
 """The form of the page, as the server takes it: many links, finer wishes, duplicates, and links from elsewhere."""
 
 import json
+from html.parser import HTMLParser
 
 import pytest
 
@@ -160,18 +161,56 @@ def test_every_finer_wish_reaches_the_task(client):
     assert "a=b" not in task.sealed_cookies
 
 
-def test_a_preset_says_what_the_form_does_not(client):
-    Preset.objects.create(name="phone", choices={"max_height": 480})
+def form_of(client):
+    """What a browser without scripts would post."""
+    fields = Fields()
+    fields.feed(client.get("/").text)
+    return fields.values
 
-    assert "phone" in client.get("/").text
-    client.post("/", {"url": LINK, "preset": "phone", "quality": "auto"})
 
-    task = Task.objects.get()
-    assert (task.quality, task.choices) == ("auto", {"max_height": 480})
+class Fields(HTMLParser):
+    """The values of the selects, as they are first seen."""
+
+    def __init__(self):
+        super().__init__()
+        self.values, self.name = {}, ""
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.name = attrs["name"] if tag == "select" else self.name
+        if tag == "option" and ("selected" in attrs or self.name not in self.values):
+            self.values[self.name] = attrs["value"]
+
+
+def test_a_preset_says_quality_and_format_unless_the_form_does(client):
+    Preset.objects.create(name="phone", quality="480p", post_processing="mp4", choices={"max_height": 480})
+    form = form_of(client)
+    assert (form["preset"], form["quality"], form["post_processing"]) == ("", "", "")
+
+    client.post("/", form | {"url": LINK, "preset": "phone"})
+    client.post("/", form | {"url": LINK, "preset": "phone", "quality": "best", "again": "on"})
+
+    untouched, chosen = Task.objects.order_by("created_at")
+    assert (untouched.quality, untouched.post_processing, untouched.choices) == ("480p", "mp4", {"max_height": 480})
+    assert (chosen.quality, chosen.post_processing) == ("best", "mp4")
+
+
+def test_the_default_preset_is_chosen_beforehand_and_holds(client):
+    Preset.objects.create(name="archive", quality="1080p")
+    Preset.objects.create(name="phone", quality="480p", is_default=True)
+
+    form = form_of(client)
+    client.post("/", form | {"url": LINK})
+
+    assert form["preset"] == "phone"
+    assert Task.objects.get().quality == "480p"
 
 
 def test_without_presets_there_is_no_choice_of_them(client):
-    assert 'name="preset"' not in client.get("/").text
+    form = form_of(client)
+
+    assert "preset" not in form
+    assert (form["quality"], form["post_processing"]) == ("best", "none")
 
 
 @pytest.mark.parametrize(

@@ -44,11 +44,12 @@ export function wireForm() {
   if (sent.length > 1) takeLinks(sent);
 }
 
-/** What somebody would get now, for a look at it first: {url, quality, post_processing, cookies}. */
+/** What somebody would get now, for a look at it first, as the API is asked. */
 export function wanted() {
   const { quality, post_processing, cookies } = form.elements;
   const url = (links[0] ?? field.value).trim();
-  return { url, quality: quality.value, post_processing: post_processing.value, cookies: cookies.value };
+  const said = { quality: quality.value || undefined, post_processing: post_processing.value || undefined };
+  return { url, ...said, cookies: cookies.value };
 }
 
 /** Choose what only a look at the link can offer, and download. */
@@ -219,13 +220,7 @@ function rememberChoices() {
   form.elements.preset?.addEventListener("change", usePreset);
 }
 
-/** A preset says quality and format; its finer wishes hold where the form does not say them. */
-async function usePreset() {
-  const name = form.elements.preset.value;
-  try {
-    const chosen = name && (await api.presets()).find((preset) => preset.name === name);
-    for (const choice of chosen ? remembered : []) choice.value = chosen[choice.name];
-  } catch (problem) {
-    complain(problem.message);
-  }
+/** Another preset says quality and format, and the finer wishes that the form does not say. */
+function usePreset() {
+  for (const choice of remembered) choice.value = "";
 }
