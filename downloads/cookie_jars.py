@@ -3,7 +3,6 @@
 from django.utils.translation import gettext_noop
 
 from downloads import actors, lookups
-from downloads.engine.formats import PostProcessing, Quality
 from downloads.models import CookieJar
 from downloads.models.cookie_jar import Outcome
 from downloads.sealing import Unreadable
@@ -44,9 +43,7 @@ def _tried(jar: CookieJar) -> tuple[Outcome, str]:
 def _look_up(url: str, cookies: str) -> str:
     """Why there is no video; empty where there is one."""
     try:
-        lookups.look_up(
-            actors.engine(), url, quality=Quality.BEST, post_processing=PostProcessing.NONE, cookies=cookies
-        )
+        lookups.look_up(actors.engine(), lookups.Question(url=url, cookies=cookies))
     except lookups.LookUpFailed as failed:
         return failed.failure.sentence
     return ""

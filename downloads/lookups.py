@@ -11,10 +11,13 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from django.conf import settings
 
+from downloads import pictures
 from downloads.engine import messages
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.formats import PostProcessing, Quality
@@ -26,6 +29,25 @@ KEPT_FOR = 300.0  # seconds
 KEPT_AT_MOST = 32  # results, of 2 MiB at most each
 WAITING_AT_MOST = 16  # beyond those that run
 LOOK_EVERY = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of a site, with these cookies or none. `picture`: whether to wait some seconds for that too."""
+
+    url: str
+    quality: Quality = Quality.BEST
+    post_processing: PostProcessing = PostProcessing.NONE
+    cookies: str = ""
+    picture: bool = False
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look-up brought: what the site says, and a JPEG where one was wanted and could be had."""
+
+    described: messages.Described
+    picture: bytes | None = None
 
 
 class Busy(Exception):
@@ -52,26 +74,24 @@ _kept: OrderedDict[str, tuple[float, str]] = OrderedDict()
 _lock = threading.Lock()
 
 
-def look_up(
-    engine: Engine, url: str, *, quality: Quality, post_processing: PostProcessing, cookies: str
-) -> messages.Described:
-    """Ask the site, with these cookies or with none; blocks at most as long as DOWNIE_EXTRACT_TIME_LIMIT says.
+def look_up(engine: Engine, asked: Question) -> Look:
+    """Ask the site; blocks at most as long as DOWNIE_EXTRACT_TIME_LIMIT says.
 
     Raises:
         Busy: no place became free in time.
         LookUpFailed: there is no video, or the site did not answer in time.
     """
-    rules = _site_settings(url)
+    rules = _site_settings(asked.url)
     folder = settings.WORK_DIR / f"look-up-{secrets.token_hex(6)}"
     with _place(), engine.way_out(AddressPolicy(settings.ALLOWED_NETWORKS), rules.proxy, rules.source_address) as route:
         job = messages.LookUpJob(
-            url=url,
-            quality=quality,
-            post_processing=post_processing,
+            url=asked.url,
+            quality=asked.quality,
+            post_processing=asked.post_processing,
             folder=str(folder),
             tools=str(settings.FFMPEG_DIR or settings.TOOLS_DIR),
             cache=str(settings.DATA_DIR / "cache"),
-            cookies=cookies,
+            cookies=asked.cookies,
             allowed_networks=tuple(str(network) for network in settings.ALLOWED_NETWORKS),
             memory_limit=settings.ENGINE_MEMORY_LIMIT,
             egress=route.url,
@@ -79,19 +99,20 @@ def look_up(
             rate_limit=rules.rate_limit,
             source_address=rules.source_address,
             impersonate=rules.impersonate,
+            picture=asked.picture,
         )
         try:
             child = engine.start(job)
         except EngineUnavailable as error:
             raise LookUpFailed(Failure(reason=Reason.KILLED, phase=Phase.LOOKUP, detail=str(error))) from None
         try:
-            described, kept_info = _listen(child)
+            look, kept_info = _listen(child, folder, wants_picture=asked.picture)
         finally:
             child.stop()
             shutil.rmtree(folder, ignore_errors=True)
     if kept_info:
-        _keep(url, cookies, kept_info)
-    return described
+        _keep(asked.url, asked.cookies, kept_info)
+    return look
 
 
 def _site_settings(url: str) -> SiteSettings:
@@ -136,22 +157,38 @@ def _place() -> Iterator[None]:
         _waiting.release()
 
 
-def _listen(child: Child) -> tuple[messages.Described, str]:
+def _listen(child: Child, folder: Path, *, wants_picture: bool) -> tuple[Look, str]:
+    """What the child says, and what is to be kept of it. Once the site is described, nothing makes that undone."""
     deadline = time.monotonic() + settings.EXTRACT_TIME_LIMIT
     kept_info = ""
+    look: Look | None = None
     while True:
         try:
             events = child.events(LOOK_EVERY)
         except messages.BadFrame as error:
             raise LookUpFailed(Failure(reason=Reason.KILLED, phase=Phase.LOOKUP, detail=str(error))) from None
         for event in events:
-            if isinstance(event, messages.Described):
-                return event, kept_info
-            if isinstance(event, messages.Failed):
-                raise LookUpFailed(event.failure)
             if isinstance(event, messages.Kept):
                 kept_info = event.info
-        if child.ended:
-            raise LookUpFailed(Failure(reason=Reason.KILLED, phase=Phase.LOOKUP))
-        if time.monotonic() > deadline:
-            raise LookUpFailed(Failure(reason=Reason.LOOKUP_TIMED_OUT, phase=Phase.LOOKUP))
+            elif isinstance(event, messages.Described):
+                look = Look(event)
+            elif isinstance(event, messages.Pictured) and look:
+                return replace(look, picture=_picture(folder, event.name)), kept_info
+            elif isinstance(event, messages.Failed) and not look:
+                raise LookUpFailed(event.failure)
+        is_over = child.ended or time.monotonic() > deadline
+        if look and (is_over or not wants_picture):
+            return look, kept_info
+        if is_over:
+            reason = Reason.KILLED if child.ended else Reason.LOOKUP_TIMED_OUT
+            raise LookUpFailed(Failure(reason=reason, phase=Phase.LOOKUP))
+
+
+def _picture(folder: Path, name: str) -> bytes | None:
+    """The picture that the child names, right inside its folder; a look-up is as good without one."""
+    path = folder / name
+    if Path(name).name != name or path.is_symlink():
+        return None
+    with suppress(OSError):
+        return pictures.made(path)
+    return None

@@ -7,7 +7,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
@@ -24,8 +24,8 @@ from downloads.engine.choices import from_builtins, to_builtins
 from downloads.engine.cookies import BadCookies, parse_cookies
 from downloads.engine.filenames import checked_custom_filename
 from downloads.engine.formats import PostProcessing, Quality
-from downloads.engine.messages import Described
 from downloads.engine.network import AddressPolicy, BadUrl, normalise_url
+from downloads.lookups import Look, Question
 from downloads.models import STARTABLE, CookieJar, MoveRefused, Preset, Task
 from downloads.refusals import Refused
 from downloads.sealing import seal
@@ -244,7 +244,7 @@ def _form(task: Task) -> Form:
     return task.url, task.quality, task.post_processing, json.dumps(task.choices, sort_keys=True)
 
 
-def extract(url: str, *, quality: Quality, post_processing: PostProcessing, cookies: str) -> Described:
+def extract(asked: Question) -> Look:
     """Ask the site what it offers; blocks until it has answered, at most as long as the setting says.
 
     Without cookies, those of the site's jar go with it.
@@ -253,11 +253,11 @@ def extract(url: str, *, quality: Quality, post_processing: PostProcessing, cook
         Refused: INVALID_URL, UNSUPPORTED_SITE, EXTRACTION_FAILED, VALIDATION_ERROR, or RATE_LIMITED when too many
             look-ups run or wait already.
     """
-    url = _checked_url(url)
-    _check_cookies(cookies, url)
-    cookies = CookieJar.objects.cookies_for(url, cookies)
+    url = _checked_url(asked.url)
+    _check_cookies(asked.cookies, url)
+    cookies = CookieJar.objects.cookies_for(url, asked.cookies)
     try:
-        return lookups.look_up(actors.engine(), url, quality=quality, post_processing=post_processing, cookies=cookies)
+        return lookups.look_up(actors.engine(), replace(asked, url=url, cookies=cookies))
     except lookups.Busy as busy:
         raise Refused("RATE_LIMITED", str(busy), retry_after=busy.retry_after) from None
     except lookups.LookUpFailed as failed:

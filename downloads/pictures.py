@@ -1,4 +1,7 @@
-"""The pictures of videos that the page shows: small JPEGs that the engine has made, one per task, served by us."""
+"""The pictures of videos that the page shows: small JPEGs that the engine has made, one per task, served by us.
+
+That of a look-up goes with its answer and is kept nowhere.
+"""
 
 import contextlib
 import os
@@ -20,12 +23,22 @@ def path_of(task_id: str) -> Path:
     return path
 
 
+def made(source: Path) -> bytes | None:
+    """The picture that a child has made; None when it is none, or too large.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with source.open("rb") as file:
+        picture = file.read(MAX_BYTES + 1)
+    return picture if len(picture) <= MAX_BYTES and picture.startswith(JPEG) else None
+
+
 def keep(task_id: str, source: Path) -> bool:
     """Keep a picture that a child has made; False when it is none, or too large, or cannot be kept."""
     try:
-        with source.open("rb") as file:
-            picture = file.read(MAX_BYTES + 1)
-        if len(picture) > MAX_BYTES or not picture.startswith(JPEG):
+        picture = made(source)
+        if picture is None:
             return False
         settings.PICTURES_DIR.mkdir(exist_ok=True)
         draft = path_of(task_id).with_suffix(f".{os.getpid()}")

@@ -1,6 +1,7 @@
 """Looking first: what a site offers, in bounded time and number, and kept for the download after it."""
 
 import hashlib
+from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.service import Service
 
+JPEG = b"\xff\xd8\xff"
 SPECIFIED = {
     "url": str,
     "title": str,
@@ -55,6 +57,23 @@ def test_a_playlist_is_described_by_its_entries(service, origin):
     info = extract(service, origin.url("/page/feed.rss")).json()
     assert (info["is_playlist"], info["total_entries"], len(info["entries"])) == (True, 3, 3)
     assert info["formats"] == []
+
+
+def test_the_picture_comes_with_the_answer_where_it_is_asked_for(service, origin):
+    url = origin.url("/page/described.html")
+    info = extract(service, url, picture=True).json()
+    kind, _, encoded = info["picture_url"].partition(",")
+    assert kind == "data:image/jpeg;base64"
+    assert b64decode(encoded).startswith(JPEG)
+    assert extract(service, url).json()["picture_url"] == ""
+
+
+@pytest.mark.parametrize("picture", ["http://169.254.169.254/picture.jpg", "/direct/small.mp4"])
+def test_a_look_without_a_picture_is_as_good(service, origin, picture):
+    url = origin.url("/page/titled.html", title="A film", picture=picture)
+    info = extract(service, url, picture=True).json()
+    assert (info["title"], info["picture_url"]) == ("A film", "")
+    assert info["thumbnail"].endswith(picture)
 
 
 def test_a_download_after_it_does_not_ask_the_site_again(service, origin):

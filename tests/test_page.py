@@ -27,6 +27,20 @@ def task():
     return operations.add(Wish(url="https://example.com/watch")).task
 
 
+def test_a_picture_stands_in_its_row_and_comes_from_here(client, task):
+    letter = '<span class="letter" data-part="letter">E</span>'
+    assert letter in client.get("/").text
+
+    Task.objects.update(has_picture=True, thumbnail="https://pictures.example.com/1.jpg")
+
+    page = client.get("/").text
+    row = page[page.index("<li class") : page.index("</li>")]
+    assert f'src="/api/downloads/tasks/{task.id}/picture"' in row
+    assert letter not in row
+    assert "<img" in row
+    assert "pictures.example.com" not in row
+
+
 def test_an_empty_list_tells_a_newcomer_what_to_do(client):
     page = client.get("/")
 

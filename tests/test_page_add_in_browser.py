@@ -131,6 +131,20 @@ def test_a_look_first_shows_what_there_is_and_downloads_what_is_chosen(page, lin
     assert task["choices"] == {"max_height": 180}
 
 
+def test_the_picture_is_seen_at_the_look_and_in_the_row_and_comes_from_here(page, link):
+    video = link("/page/titled.html", title="A film", picture="/companions/picture.jpg")
+    page.get_by_placeholder(PASTE).fill(video)
+    page.get_by_role("button", name="Look first").click()
+
+    sheet = page.get_by_role("dialog", name="A film")
+    expect(sheet.locator("img")).to_have_js_property("naturalWidth", 640)
+    sheet.get_by_role("button", name="Download").click()
+
+    expect(state_of(page, video)).to_have_text("Completed")
+    expect(row_of(page, video).locator("img")).to_have_js_property("naturalWidth", 640)
+    expect(row_of(page, video).locator(".letter")).to_be_hidden()
+
+
 def test_a_look_at_a_playlist_lets_one_choose_its_entries(page, link, service):
     playlist = link("/page/playlist.html")
     page.get_by_placeholder(PASTE).fill(playlist)

@@ -11,7 +11,6 @@ from yt_dlp.networking.impersonate import ImpersonateTarget
 
 from downloads import lookups
 from downloads.engine.errors import Reason
-from downloads.engine.formats import PostProcessing, Quality
 from downloads.models import ProxyUnreadable, SiteRule, SiteSettings
 from downloads.models.site_rule import NONE, Browser
 from tests.administrator import Administrator
@@ -218,7 +217,7 @@ def test_nothing_goes_out_without_the_login_of_its_proxy(unreadable, admin_clien
         SiteRule.objects.for_url(URL)
     assert "cannot be read any more; enter them again" in admin_client.get(RULES).text
     with pytest.raises(lookups.LookUpFailed) as failed:
-        lookups.look_up(None, URL, quality=Quality.BEST, post_processing=PostProcessing.NONE, cookies="")
+        lookups.look_up(None, lookups.Question(url=URL))
     assert failed.value.failure.reason == Reason.PROXY
 
 

@@ -1,5 +1,6 @@
 """Look first: what a site offers, before anything is downloaded."""
 
+from base64 import b64encode
 from typing import Any
 
 from django.http import HttpRequest
@@ -8,7 +9,8 @@ from ninja import Field, Router, Schema
 from downloads import operations
 from downloads.api.schemas import Error, InvalidInput, Text
 from downloads.engine.formats import PostProcessing, Quality
-from downloads.engine.messages import Described, Entry, Format
+from downloads.engine.messages import Entry, Format
+from downloads.lookups import Look, Question
 
 router = Router(tags=["Look first"])
 
@@ -22,6 +24,7 @@ class ExtractIn(Schema):
     quality: Quality = Quality.BEST
     post_processing: PostProcessing = PostProcessing.NONE
     cookies: Text = ""
+    picture: bool = Field(default=False, description="Whether to wait for the picture too, 5 seconds at most.")
 
 
 class FormatOut(Schema):
@@ -60,7 +63,10 @@ class VideoInfo(Schema):
     url: str
     title: str = Field(examples=["Rick Astley - Never Gonna Give You Up"])
     duration: int = Field(description="Whole seconds, 0 where unknown.", examples=[212])
-    thumbnail: str
+    thumbnail: str = Field(description="Where the site has its picture.")
+    picture_url: str = Field(
+        description="The picture itself: a `data:` URL of a small JPEG, made by the service. Empty unless asked for.",
+    )
     description: str
     uploader: str = Field(examples=["Rick Astley"])
     formats: list[FormatOut]
@@ -83,12 +89,14 @@ def extract(request: HttpRequest, payload: ExtractIn) -> Json:
 
     What it says is kept for five minutes, so that a download right after it need not ask again.
     """
-    return video_json(payload.url, operations.extract(**payload.dict()))
+    return video_json(payload.url, operations.extract(Question(**payload.dict())))
 
 
-def video_json(url: str, described: Described) -> Json:
+def video_json(url: str, look: Look) -> Json:
     """The answer: the specification's fields, then ours."""
+    described = look.described
     found = described.found
+    picture = f"data:image/jpeg;base64,{b64encode(look.picture).decode()}" if look.picture else ""
     return {
         "url": url,
         "title": found.title,
@@ -103,6 +111,7 @@ def video_json(url: str, described: Described) -> Json:
         "is_playlist": described.is_playlist,
         "entries": [_fields(each) for each in described.entries],
         "total_entries": described.total_entries,
+        "picture_url": picture,
     }
 
 

@@ -6,15 +6,19 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from yt_dlp.networking.impersonate import ImpersonateTarget
 
-from downloads.engine import cures, messages
+from downloads.engine import cures, messages, pictures
 from downloads.engine.classification import classify
 from downloads.engine.cookies import cookie_policy, parse_cookies
 from downloads.engine.egress import refused_by
 from downloads.engine.errors import Failure, Phase, Reason
+from downloads.engine.fetching import Fetcher, Unavailable
+from downloads.engine.ffmpeg import prepare_toolbox
 from downloads.engine.filenames import clean_text
 from downloads.engine.formats import format_options
 from downloads.engine.network import MAX_URL_LENGTH, Guard
@@ -24,6 +28,7 @@ ENTRIES = 500  # of a playlist that are described
 FORMATS = 300
 LISTS = 50  # of an entry's place up to which a list in a list is looked into
 ITEMS_AT_ONCE = 100  # of 16 KiB at most each
+PICTURE_LIMIT = 5.0  # seconds for the picture of a look-up
 KEPT_LIMIT = 2 * 1024 * 1024  # bytes of a result that is kept for the download after it
 # What urllib3 and yt-dlp say where the site has no address of the source address's family
 OTHER_FAMILY = re.compile("Address family for hostname not supported|as source address")
@@ -189,22 +194,38 @@ class LookUp:
         self._guard = guard
 
     def run(self) -> None:
-        """Say `Described`, and `Kept` where a download may go on from it; or one `Failed`."""
+        """Say `Described`, before it `Kept` where a download may go on from it, after it `Pictured`; or a `Failed`."""
         job = self._job
         wanted = options(job) | {"playlist_items": f"1:{ENTRIES}"}
         try:
             with cures.CappedYoutubeDL(wanted | way_out(job)) as ydl:
                 give_cookies(ydl, job.cookies, job.url)
                 info = look_up(ydl, job.url)
-                kept = keep(ydl, info)
+                if kept := keep(ydl, info):
+                    self._say(messages.Kept(info=kept))
+                self._say(described(info))
+                if job.picture:
+                    self._picture(Fetcher(ydl, _shown_by(info), self._guard))
         except Wrong as wrong:
             self._say(messages.Failed(failure=wrong.failure))
         except Exception as error:  # noqa: BLE001  this is the engine's border: whatever yt-dlp raises gets its name here
             self._say(messages.Failed(failure=failure_of(error, Phase.LOOKUP, job, self._guard)))
-        else:
-            if kept:
-                self._say(messages.Kept(info=kept))
-            self._say(described(info))
+
+    def _picture(self, fetcher: Fetcher) -> None:
+        """Fetch the site's picture, if it comes within its time."""
+        folder = Path(self._job.folder)
+        toolbox = prepare_toolbox(Path(self._job.tools), override=Path(self._job.tools))
+        with suppress(Unavailable):
+            made = fetcher.within(PICTURE_LIMIT, partial(pictures.of_site, fetcher, folder, toolbox))
+            if made:
+                self._say(messages.Pictured(made.page.name))
+
+
+def _shown_by(info: Json) -> Json:
+    """What has the picture: the result itself, or the first entry of a list that has none of its own."""
+    if info.get("_type") != "playlist" or info.get("thumbnails") or info.get("thumbnail"):
+        return info
+    return next((entry for entry in info["entries"] if entry.get("thumbnails") or entry.get("thumbnail")), info)
 
 
 def keep(ydl: cures.CappedYoutubeDL, info: Json) -> str:

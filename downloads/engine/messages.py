@@ -70,7 +70,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
 class LookUpJob(msgspec.Struct, frozen=True, kw_only=True, tag="look_up"):
     """Everything that a child needs to know for a look-up. `folder` is one of its own, thrown away afterwards.
 
-    The rest is as in `Job`.
+    `picture`: whether the site's picture is wanted as well. The rest is as in `Job`.
     """
 
     url: str
@@ -88,6 +88,7 @@ class LookUpJob(msgspec.Struct, frozen=True, kw_only=True, tag="look_up"):
     rate_limit: int = 0
     source_address: str = ""
     impersonate: str = ""
+    picture: bool = False
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True, tag="found"):

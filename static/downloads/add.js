@@ -49,7 +49,7 @@ export function wanted() {
   const { quality, post_processing, cookies } = form.elements;
   const url = (links[0] ?? field.value).trim();
   const said = { quality: quality.value || undefined, post_processing: post_processing.value || undefined };
-  return { url, ...said, cookies: cookies.value };
+  return { url, ...said, cookies: cookies.value, picture: true };
 }
 
 /** Choose what only a look at the link can offer, and download. */

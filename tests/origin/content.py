@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 from tests.origin.behaviour import carried
 
@@ -164,6 +164,7 @@ def _filled(page, query, base):
         "author": {"@type": "Person", "name": query.get("author", "")},
         "uploadDate": "2026-03-01",
         "contentUrl": f"{base}/direct/small.mp4{raw}",
+        "thumbnailUrl": urljoin(base, query["picture"]) if "picture" in query else None,
     }
     return Template(page).substitute(
         base=base,
