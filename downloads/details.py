@@ -13,12 +13,15 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from downloads import rows, storage
-from downloads.engine.choices import Place, Section, VideoCodec
+from downloads.engine.choices import Place, Section, Subtitles, VideoCodec
 from downloads.engine.ffmpeg import Media, NotMedia, Stream, ToolMissing, prepare_toolbox, probe
 from downloads.engine.formats import PostProcessing, Quality
+from downloads.engine.notes import template_of
 from downloads.forms import AUDIO_FORMATS, CONTAINERS, POST_PROCESSING, QUALITIES, SPONSORS
-from downloads.models import MAX_FAILURES, Attempt, Task
+from downloads.models import MAX_FAILURES, Attempt, CookieJar, ProxyUnreadable, SiteRule, Task
+from downloads.models.site_rule import Browser
 from downloads.states import Outcome, Status, Stop
+from downloads.words import PHRASES
 
 PROBE_LIMIT = 5.0  # seconds that one look into a file may take
 PROBES_KEPT = 256
@@ -29,11 +32,11 @@ Pairs = list[tuple[Text, Text]]
 
 @dataclass(frozen=True)
 class Happening:
-    """One line of what happened. `kind` colours it: `good`, `bad` or nothing."""
+    """One line of what happened, with what there is to add. `kind` colours it: `good`, `bad` or nothing."""
 
     at: datetime
     text: Text
-    detail: str = ""
+    details: tuple[str, ...] = ()
     kind: str = ""
 
 
@@ -103,32 +106,77 @@ def _lines_of(attempt: Attempt) -> Iterator[Happening]:
     yield Happening(attempt.started_at, gettext("Attempt {number} began.").format(number=attempt.number))
     if attempt.ended_at and attempt.outcome:
         text, kind = ENDINGS[Outcome(attempt.outcome)]
-        detail = gettext(attempt.error_message) if attempt.error_message else ""
-        yield Happening(attempt.ended_at, str(text).format(number=attempt.number), detail, kind)
+        reason = [gettext(attempt.error_message)] if attempt.error_message else []
+        details = (*reason, *(_note(note) for note in attempt.notes))
+        yield Happening(attempt.ended_at, str(text).format(number=attempt.number), details, kind)
+
+
+def _note(note: str) -> str:
+    template, filled = template_of(note)
+    return gettext(template).format(**filled)
 
 
 def options(task: Task) -> Pairs:
-    """What was asked for, as it holds: names and words; finer wishes only where they are not as usual."""
+    """What holds for it: what was asked for, and what an administrator has set for its site.
+
+    Names and words; finer wishes only where they are not as usual.
+    """
     wishes = task.wishes
     said: list[tuple[Text, Text | None]] = [
         (_("Quality"), dict(QUALITIES)[Quality(task.quality)]),
         (_("Format"), dict(POST_PROCESSING)[PostProcessing(task.post_processing)]),
         (_("File name"), task.custom_filename),
-        (_("Cookies"), _("given, and kept encrypted") if task.sealed_cookies else None),
+        (_("Cookies"), _cookies(task)),
         (_("At most this high"), f"{wishes.max_height}p" if wishes.max_height else None),
         (_("At most this large"), filesizeformat(wishes.max_filesize) if wishes.max_filesize else None),
         (_("Container"), dict(CONTAINERS).get(wishes.container)),
         (_("Sound as"), dict(AUDIO_FORMATS).get(wishes.audio_format)),
         (_("Preferred codec"), CODECS.get(wishes.video_codec)),
         (_("Clip"), _clip(wishes.section) if wishes.section else None),
-        (_("Subtitles"), ", ".join(wishes.subtitles.languages) if wishes.subtitles else None),
+        (_("Subtitles"), _subtitles(wishes.subtitles) if wishes.subtitles else None),
         (_("Picture"), PLACES.get(wishes.thumbnail)),
         (_("Title, uploader and date"), PLACES[Place.EMBED] if wishes.metadata else None),
         (_("Chapters"), PLACES[Place.EMBED] if wishes.chapters else None),
         (_("Sponsored parts"), dict(SPONSORS).get(wishes.sponsorblock)),
         (_("Entries"), wishes.playlist_items),
+        (_("Entries that are here already"), _("left out") if wishes.skip_existing else None),
+        (_("Live streams"), _("from their start") if wishes.live_from_start else None),
+        *_by_rule(task),
     ]
     return [(label, value) for label, value in said if value]
+
+
+def _cookies(task: Task) -> Text | None:
+    if task.sealed_cookies:
+        return _("given, and kept encrypted")
+    return _("those of the site's jar") if _is_to_run(task) and CookieJar.objects.of_site(task.url).exists() else None
+
+
+def _subtitles(wanted: Subtitles) -> str:
+    words = [", ".join(wanted.languages), str(PLACES[wanted.place])]
+    return " · ".join([*words, gettext("machine-made ones too")] if wanted.auto else words)
+
+
+def _is_to_run(task: Task) -> bool:
+    """Whether what is set for its site today is of any consequence."""
+    return task.status != Status.COMPLETED
+
+
+def _by_rule(task: Task) -> list[tuple[Text, Text | None]]:
+    """What an administrator has set for the site; of a proxy only that there is one."""
+    if not _is_to_run(task):
+        return []
+    try:
+        rules = SiteRule.objects.for_url(task.url)
+    except ProxyUnreadable:
+        return []  # the task itself says so when it fails
+    limit = PHRASES["speed"].format(size=filesizeformat(rules.rate_limit)) if rules.rate_limit else None
+    return [
+        (_("Speed limit"), limit),
+        (_("Way"), _("through a proxy") if rules.proxy else None),
+        (_("From the address"), rules.source_address),
+        (_("Looks like"), dict(Browser.choices).get(rules.impersonate)),
+    ]
 
 
 def _clip(section: Section) -> str:

@@ -6,6 +6,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -305,7 +306,7 @@ class Run:
             task.renew(self._lease)  # or else its next holder may have files of its own under these names by now
             withdraw(task)
             return _storing_failed(error)
-        complete(task, self._lease, size)
+        complete(task, self._lease, size, done.notes)
         for note in done.notes:
             logger.info("Task %s: %s", task.id, note)
         return None
@@ -342,14 +343,14 @@ def _facts(found: messages.Found) -> Facts:
     )
 
 
-def complete(task: Task, lease: UUID, size: int) -> None:
-    """Finish a task whose file is in the library.
+def complete(task: Task, lease: UUID, size: int, notes: Sequence[str] = ()) -> None:
+    """Finish a task whose file is in the library. `notes` say what of the wishes could not be had.
 
     Raises:
         LeaseLost: somebody else will.
     """
     storage.settle(task.id, task.file_name)
-    task.finish(lease, size)
+    task.finish(lease, size, notes)
     storage.discard(task.id)
     live.task_changed(task)
     logger.info("Task %s: completed as %r, %d bytes", task.id, task.file_name, size)

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from downloads import files
-from downloads.models import Task
+from downloads.models import CookieJar, SiteRule, Task
 from downloads.states import Outcome, Status, Stop
 from tests.tasks import abandoned_task, task_in
 
@@ -72,14 +72,40 @@ def test_what_happened_is_told_in_order_with_its_reasons(client):
     assert "It &lt;b&gt;broke&lt;/b&gt;." in page
 
 
+def test_what_could_not_be_had_is_said_with_the_attempt(client):
+    task = task_in(Status.PROCESSING)
+    task.finish(task.lease, 7, ["Without the subtitles de: HTTP Error 404: {gone}", "A note of {nobody}."])
+
+    page = client.get(f"/tasks/{task.id}").text
+    assert page.index("brought the whole file.") < page.index("Without the subtitles de: HTTP Error 404: {gone}")
+    assert "A note of {nobody}." in page
+    assert client.get(f"/api/downloads/tasks/{task.id}/attempts").json()[0]["notes"][1] == "A note of {nobody}."
+
+
+def test_what_an_administrator_has_set_for_the_site_holds_and_is_said(client):
+    task = task_in(Status.PENDING)
+    SiteRule.objects.create(
+        site="example.com", rate_limit=2 * 1024**2, impersonate="firefox", proxy="http://10.0.0.9:3128"
+    )
+    CookieJar.objects.create(site="example.com", sealed_cookies="x", changed_at=timezone.now())
+
+    page = client.get(f"/tasks/{task.id}").text
+
+    for words in ("2.0\xa0MB/s", "Firefox", "through a proxy", "those of the site&#x27;s jar"):
+        assert f">{words}</dd>" in page
+    assert "10.0.0.9" not in page
+
+
 def test_what_was_asked_for_is_said_in_words(client):
-    choices = {"max_height": 720, "section": {"from": 30, "to": 90}, "subtitles": {"languages": ["en"]}}
+    wanted = {"languages": ["en", "de"], "auto": True}
+    choices = {"max_height": 720, "section": {"from": 30, "to": 90}, "subtitles": wanted, "skip_existing": True}
     task = task_in(Status.PENDING, quality="1080p", post_processing="mp4", choices=choices, sealed_cookies="x")
 
     page = client.get(f"/tasks/{task.id}").text
 
-    for words in ("Up to 1080p", "MP4", "720p", "0:30 – 1:30", "en", "given, and kept encrypted"):
+    for words in ("Up to 1080p", "MP4", "720p", "0:30 – 1:30", "given, and kept encrypted", "left out"):
         assert f">{words}</dd>" in page
+    assert ">en, de · in the file · machine-made ones too</dd>" in page
 
 
 def test_a_finished_file_shows_its_streams_and_plays(client, finished):
@@ -180,6 +206,7 @@ def test_the_api_lists_the_attempts_at_a_task(client):
         "outcome": "retry",
         "error_code": "",
         "error_message": "It broke.",
+        "notes": [],
     }
 
 

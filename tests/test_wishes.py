@@ -47,6 +47,15 @@ def test_what_is_as_usual_is_not_kept(service):
     assert service.task(service.add(EXAMPLE, container="source", metadata=False, max_height=0))["choices"] == {}
 
 
+def test_a_wish_that_could_not_be_had_is_told_with_the_attempt(service, origin):
+    task_id = service.download(origin.url("/direct/small.mp4"), subtitles={"languages": ["en"]})
+
+    assert service.wait_for(task_id)["status"] == "completed"
+
+    [attempt] = service.http.get(f"/api/downloads/tasks/{task_id}/attempts").json()
+    assert attempt["notes"] == ["The site has no subtitles in the languages that were asked for."]
+
+
 @pytest.mark.parametrize(
     "wish",
     [

@@ -130,6 +130,7 @@ class AttemptOut(Schema):
     outcome: str = Field(description=f"Empty while it runs, then one of {', '.join(Outcome)}.", examples=["completed"])
     error_code: str
     error_message: str
+    notes: list[str] = Field(description="What of the wishes could not be had, in sentences.")
 
 
 class StreamOut(Schema):

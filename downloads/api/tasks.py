@@ -245,6 +245,7 @@ def _attempt(attempt: Attempt) -> Json:
         "outcome": attempt.outcome,
         "error_code": attempt.error_code,
         "error_message": attempt.error_message,
+        "notes": attempt.notes,
     }
 
 

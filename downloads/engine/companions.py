@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from downloads.engine import messages, pictures, sponsors, subtitles
+from downloads.engine import messages, notes, pictures, sponsors, subtitles
 from downloads.engine.choices import Place, Sponsors
 from downloads.engine.errors import clean_detail
 from downloads.engine.fetching import Fetcher, Unavailable
@@ -69,7 +69,7 @@ class Companions:
         )
         self._thread.join(_PATIENCE_ON_REQUEST if on_request else _PATIENCE)
         if self._thread.is_alive() and on_request:
-            self._note("what was to come with the video", Unavailable("it did not come in time"))
+            self._note(notes.LATE, Unavailable("it did not come in time"))
         return self._collected
 
     def _collect(self) -> None:
@@ -82,33 +82,34 @@ class Companions:
 
     def _collect_picture(self) -> None:
         fetch = partial(pictures.of_site, self._fetcher, self._folder, self._toolbox)
-        found = self._try("the picture", _PICTURE_LIMIT, fetch)
+        found = self._try(notes.PICTURE, _PICTURE_LIMIT, fetch)
         if found:
             self._collected.pictures = found
             show(found, Path(self._job.folder), self._say)
 
     def _collect_segments(self, wanted: Sponsors) -> None:
         fetch = partial(sponsors.segments, self._fetcher, wanted, self._job.sponsorblock_api)
-        self._collected.segments = self._try("what SponsorBlock knows", _SPONSORS_LIMIT, fetch) or ()
+        self._collected.segments = self._try(notes.SPONSORS, _SPONSORS_LIMIT, fetch) or ()
 
     def _collect_subtitles(self, tracks: list[Track]) -> None:
         if not tracks:
-            self._collected.notes.append("The site has no subtitles in the languages that were asked for.")
+            self._collected.notes.append(notes.NO_SUBTITLES)
         for track in tracks:
             fetch = partial(subtitles.fetch_track, self._fetcher, track, self._folder, self._toolbox, _SUBTITLES_LIMIT)
-            text = self._try(f"the subtitles {track.language}", _SUBTITLES_LIMIT, fetch)
+            text = self._try(notes.SUBTITLES, _SUBTITLES_LIMIT, fetch, language=track.language)
             if text:
                 self._collected.texts += ((track, text),)
 
-    def _try(self, what: str, limit: float, work: Callable[[], _Result]) -> _Result | None:
+    def _try(self, template: str, limit: float, work: Callable[[], _Result], **names: str) -> _Result | None:
         try:
             return self._fetcher.within(limit, work)
         except Exception as error:  # noqa: BLE001  whatever a site does about these, the video is not worth less for it
-            self._note(what, error)
+            self._note(template, error, **names)
             return None
 
-    def _note(self, what: str, error: Exception) -> None:
-        self._collected.notes.append(f"Without {what}: {clean_detail(str(error)) or type(error).__name__}")
+    def _note(self, template: str, error: Exception, **names: str) -> None:
+        detail = clean_detail(str(error)) or type(error).__name__
+        self._collected.notes.append(template.format(detail=detail, **names))
 
 
 def show(found: Pictures, folder: Path, say: messages.Say) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mutagen import MutagenError
 
-from downloads.engine import messages, pictures, subtitles
+from downloads.engine import messages, notes, pictures, subtitles
 from downloads.engine.choices import Place, Section, Sponsors
 from downloads.engine.companions import Collected, show
 from downloads.engine.cutting import Cut, cut_of
@@ -120,7 +120,7 @@ class Finisher:
                 name = track.name or track.language
                 texts.append(Text(path=path, tag=track.language, language=track.three_letters, name=name))
             else:
-                self._notes.append(f"Without the subtitles {track.language}: there is nothing in them.")
+                self._notes.append(notes.EMPTY_SUBTITLES.format(language=track.language))
         return texts
 
     def _extras(self, file: Path, timeline: Timeline, texts: list[Text], picture: Pictures | None) -> Extras:
@@ -130,10 +130,10 @@ class Finisher:
         wants_chapters = choices.chapters or bool(self._collected.segments and choices.sponsorblock is Sponsors.MARK)
         wants_tags = choices.metadata or is_audio
         if holds is _NOTHING and (choices.metadata or wants_chapters):
-            self._notes.append(f"Without tags and chapters: a file of the type {file.suffix} does not hold them.")
+            self._notes.append(notes.NO_TAGS.format(suffix=file.suffix))
             return Extras()
         if wants_chapters and not holds.chapters:
-            self._notes.append(f"Without chapters: a file of the type {file.suffix} does not hold them.")
+            self._notes.append(notes.NO_CHAPTERS.format(suffix=file.suffix))
         marked = self._collected.segments if choices.sponsorblock is Sponsors.MARK else ()
         embeds_texts = choices.subtitles is not None and choices.subtitles.place is Place.EMBED and holds.subtitles
         return Extras(
@@ -155,7 +155,7 @@ class Finisher:
             detail = f"{error} {getattr(error, 'detail', '')}"
             if NO_SPACE in detail or TOO_LARGE in detail:
                 raise ProcessingFailed("The finished file cannot be written.", detail) from error
-            self._notes.append(f"Without what was to go into the file: {clean_detail(detail)}")
+            self._notes.append(notes.NOT_EMBEDDED.format(detail=clean_detail(detail)))
             return None
 
     def _beside(self, extras: Extras, texts: Sequence[Text], picture: Pictures | None) -> list[messages.SideFile]:

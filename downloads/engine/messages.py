@@ -160,8 +160,8 @@ class SideFile(msgspec.Struct, frozen=True, kw_only=True):
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """The file is whole and proven. `name` is relative to the task's folder.
 
-    `height` is that of its picture, in pixels of the shorter side; 0 for sound alone. `notes` are sentences, for the
-    log, about what was asked for beside the video and could not be had.
+    `height` is that of its picture, in pixels of the shorter side; 0 for sound alone. `notes` are sentences
+    about what was asked for beside the video and could not be had, as in `notes.py`.
     """
 
     name: str

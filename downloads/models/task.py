@@ -585,24 +585,29 @@ class Task(models.Model):
         self.file_name, self.side_files = file_name, list(side_files)
         return True
 
-    def finish(self, lease: UUID, size: int) -> None:
-        """Complete the task: its file is in the library, under the reserved name. A stop that came too late is void."""
-        self._move(
-            Status.COMPLETED,
-            lease,
-            outcome=Outcome.COMPLETED,
-            finished_at=Now(),
-            progress_percentage=100,
-            file_size=size,
-            downloaded_bytes=size,
-            total_bytes=size,
-            sealed_cookies="",
-            failures=0,
-            error_code="",
-            error_reason="",
-            error_message="",
-            error_detail="",
-        )
+    def finish(self, lease: UUID, size: int, notes: Sequence[str] = ()) -> None:
+        """Complete the task: its file is in the library, under the reserved name. A stop that came too late is void.
+
+        `notes` say what of the wishes could not be had; they stay with the attempt.
+        """
+        with transaction.atomic():
+            self.attempts.filter(ended_at=None).update(notes=list(notes))
+            self._move(
+                Status.COMPLETED,
+                lease,
+                outcome=Outcome.COMPLETED,
+                finished_at=Now(),
+                progress_percentage=100,
+                file_size=size,
+                downloaded_bytes=size,
+                total_bytes=size,
+                sealed_cookies="",
+                failures=0,
+                error_code="",
+                error_reason="",
+                error_message="",
+                error_detail="",
+            )
 
     def fail(self, lease: UUID, failure: Failure) -> None:
         """End with an error that no retry cures."""
@@ -706,6 +711,7 @@ class Attempt(models.Model):
     outcome = models.CharField(_("outcome"), max_length=12, choices=Outcome, blank=True)
     error_code = models.CharField(_("error code"), max_length=32, blank=True)
     error_message = models.TextField(_("what happened"), blank=True)
+    notes = models.JSONField(_("what could not be had"), default=list, blank=True)
 
     class Meta:
         verbose_name = _("attempt")
