@@ -29,6 +29,27 @@ def test_paste_and_enter_is_all_it_takes(visit, link, media):
     assert download.value.path().read_bytes() == (media / "direct" / "video.mp4").read_bytes()
 
 
+def test_whoever_is_faster_than_the_service_loses_no_link(visit, link):
+    page, first, second = visit(), link(), link()
+    page.route("/", lambda route: (page.wait_for_timeout(300), route.continue_()))
+
+    paste(page, first)
+    page.keyboard.press("Enter")
+    paste(page, second)
+
+    expect(row_of(page, first)).to_have_count(1)
+    expect(row_of(page, second)).to_have_count(1)
+    expect(page.get_by_placeholder(PASTE)).to_have_value("")
+
+
+def test_an_empty_field_is_told_so_in_the_words_of_the_page(visit):
+    page = visit()
+
+    page.get_by_role("button", name="Download", exact=True).click()
+
+    expect(page.get_by_role("alert").filter(has_text="Paste a link first.")).to_be_visible()
+
+
 def test_without_the_feed_a_link_still_appears_at_once(visit, link):
     page, video = visit(sockets=lambda socket: socket.close()), link(rate=SLOW)
     expect(page.locator("#connection")).to_have_text("Reconnecting…")

@@ -20,10 +20,13 @@ const list = document.getElementById("links");
 const left = document.getElementById("left");
 const remembered = form ? [form.elements.quality, form.elements.post_processing] : [];
 let links = []; // several, which wait in the list; the field is empty then
+const sent = []; // what the service is being asked, the newest last
+let sending = Promise.resolve();
 
 /** Let the form work without leaving the page, and take links from wherever somebody pastes or drops them. */
 export function wireForm() {
   if (!form) return;
+  form.noValidate = true; // the service says what is missing, in the language of the page
   rememberChoices();
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -40,8 +43,8 @@ export function wireForm() {
   });
   document.addEventListener("paste", paste);
   wireDrop();
-  const sent = linksIn(field.value);
-  if (sent.length > 1) takeLinks(sent);
+  const brought = linksIn(field.value);
+  if (brought.length > 1) takeLinks(brought);
 }
 
 /** What somebody would get now, for a look at it first, as the API is asked. */
@@ -71,33 +74,44 @@ export function focusField() {
   field.select();
 }
 
-async function submit(button) {
-  if (form.ariaBusy === "true") return;
+/** One after the other, so that whoever is faster than the service loses nothing; the same twice in a row is one. */
+function submit(button) {
+  const body = new FormData(form);
+  if (links.length) body.set("url", links.join("\n"));
+  if (button?.name) body.set(button.name, button.value);
+  if (button?.dataset.url) body.set("url", button.dataset.url);
+  if (form.ariaBusy === "true" && body.get("url") === sent.at(-1)) return sending;
+  sent.push(body.get("url"));
   form.ariaBusy = "true";
   complain("");
+  const how = { isSingle: Boolean(button?.dataset.url), isMany: links.length > 0 };
+  sending = sending.then(() => send(body, how));
+  return sending;
+}
+
+async function send(body, how) {
   try {
-    const body = new FormData(form);
-    if (links.length) body.set("url", links.join("\n"));
-    if (button?.name) body.set(button.name, button.value);
-    if (button?.dataset.url) body.set("url", button.dataset.url);
-    await answered(await api.add(body), button?.dataset.url);
+    await answered(await api.add(body), body.get("url"), how);
   } catch (problem) {
     complain(problem.message);
   } finally {
-    form.ariaBusy = "false";
+    sent.shift();
+    form.ariaBusy = String(sent.length > 0);
     field.focus();
   }
 }
 
-async function answered(results, single) {
+/** What is in the field or the list by now, and was not part of the question, stays. */
+async function answered(results, asked, { isSingle, isMany }) {
   const refused = results.filter((result) => result.status === "error");
   const here = results.filter((result) => result.status === "exists");
   const made = results.filter((result) => result.status === "created");
-  const isMany = links.length > 0 && !single;
   left.replaceChildren(...here.map(sayHere), ...(isMany ? refused.map(sayRefused) : []));
   if (!isMany && refused.length) complain(refused[0].error);
-  if (isMany) setLinks(refused.map((result) => result.url));
-  else if (!refused.length && !single) field.value = "";
+  if (isMany && !isSingle) {
+    const known = new Set(asked.split("\n"));
+    setLinks([...refused.map((result) => result.url), ...links.filter((link) => !known.has(link))]);
+  } else if (!refused.length && !isSingle && field.value === asked) field.value = "";
   if (made.length) {
     forgetOnce();
     if (data.asked.tab !== "all" || data.asked.page !== 1) await show({ tab: "all", q: "" }, { isTyping: true });

@@ -93,6 +93,6 @@ function fill() {
   document.getElementById("selected").textContent = phrase("selected", { number: numberText(selected.size) });
   const all = bar.querySelector("[data-bulk=all]");
   const most = Math.min(matchingTotal(), MOST);
-  all.hidden = selected.size < shown.size || selected.size >= most;
+  all.hidden = selected.size >= most;
   all.textContent = phrase("select_all", { number: numberText(most) });
 }
