@@ -283,6 +283,7 @@ def manifest(request: HttpRequest) -> HttpResponse:  # noqa: ARG001  a view
         "share_target": {
             "action": reverse("add"),
             "method": "GET",
+            "enctype": "application/x-www-form-urlencoded",
             "params": {"title": "title", "text": "text", "url": "url"},
         },
         "shortcuts": [{"name": gettext("Add a link"), "url": reverse("add")}],

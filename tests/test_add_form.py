@@ -242,6 +242,7 @@ def test_the_app_can_be_installed_and_takes_shared_links(client):
     assert manifest["share_target"] == {
         "action": "/add",
         "method": "GET",
+        "enctype": "application/x-www-form-urlencoded",
         "params": {"title": "title", "text": "text", "url": "url"},
     }
     assert {icon["sizes"] for icon in manifest["icons"]} >= {"192x192", "512x512"}

@@ -107,6 +107,7 @@ def test_what_cannot_be_done_to_some_is_said_and_done_to_the_others(page, servic
 def test_many_are_deleted_at_once(page, service):
     box(page, "a").click()
     page.get_by_role("toolbar").get_by_role("button", name="Select all 5").click()
+    expect(page.locator("#selected")).to_have_text("5 selected")
     page.get_by_role("toolbar").get_by_role("button", name="Delete").click()
     expect(page.get_by_role("heading", name="Delete 5 downloads?")).to_be_visible()
 
@@ -160,10 +161,11 @@ def test_keys_find_the_fields_and_show_their_list(page):
     expect(page.get_by_role("searchbox", name="Search")).to_be_focused()
     page.keyboard.type("n?")
     expect(page.get_by_role("searchbox", name="Search")).to_have_value("n?")
-    page.locator("#main").focus()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
     page.keyboard.press("n")
     expect(page.locator("#id_url")).to_be_focused()
-    page.locator("#main").focus()
+    page.keyboard.press("Escape")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")

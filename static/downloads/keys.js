@@ -10,6 +10,7 @@ import { deleteSelected, hasSelection, pick, selectNothing, selectPage, selectTo
 
 const TYPING = "input:not([type=checkbox], [type=radio]), textarea, select, dialog, video";
 const PRESSING = "a, button, summary, input, select";
+const LEAVABLE = "#id_url, #q";
 const NAME = "shortcuts";
 
 const isOn = () => recall(NAME) !== "off";
@@ -23,6 +24,7 @@ export function wireKeys() {
 
 function pressed(event) {
   if (event.defaultPrevented || event.altKey || event.isComposing) return;
+  if (event.key === "Escape" && event.target.matches(LEAVABLE)) return leave(event.target);
   if (event.target.closest(TYPING)) return;
   const row = event.target.closest(".task");
   const id = row?.dataset.task;
@@ -30,6 +32,11 @@ function pressed(event) {
   if (!does) return;
   event.preventDefault();
   does();
+}
+
+/** A search that says something is emptied first, by the browser. */
+function leave(field) {
+  if (field.type !== "search" || !field.value) document.getElementById("main").focus({ preventScroll: true });
 }
 
 function withCtrl({ key }, id) {
