@@ -13,7 +13,7 @@ SEED ?=
 SERVE_OPTIONS := $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test prove-resume prove-lives chaos soak check format contract lock messages extension clean
+.PHONY: help install run test prove-resume prove-lives chaos soak check format contract lock messages screenshots extension clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -74,6 +74,9 @@ messages: $(VENV)/.installed-dev ## Collect and compile the translations (needs 
 	$(BIN)/python manage.py makemessages --all --no-wrap --add-location file --ignore .venv --ignore data --ignore tests
 	$(BIN)/python manage.py compilemessages --ignore .venv
 	$(BIN)/python manage.py sentences
+
+screenshots: $(VENV)/.installed-dev ## Take the pictures in docs/screenshots anew (needs Chromium)
+	$(BIN)/python -m tests.screenshots
 
 extension: ## Pack the browser extension into dist/downie-extension.zip
 	@mkdir -p dist
