@@ -131,6 +131,23 @@ def test_a_look_first_shows_what_there_is_and_downloads_what_is_chosen(page, lin
     assert task["choices"] == {"max_height": 180}
 
 
+@pytest.fixture
+def preset(service):
+    """A preset that is there for one test."""
+    service.http.put("/api/downloads/presets/phone", json={"quality": "360p"}).raise_for_status()
+    yield "phone"
+    service.http.delete("/api/downloads/presets/phone")
+
+
+def test_a_look_shows_what_a_download_by_the_chosen_preset_takes(preset, page, link):
+    page.get_by_label("Preset").select_option(preset)
+    page.get_by_placeholder(PASTE).fill(link("/hls/multi/master.m3u8"))
+
+    page.get_by_role("button", name="Look first").click()
+
+    expect(page.get_by_role("dialog").get_by_role("radio", name="360p")).to_be_checked()
+
+
 def test_the_picture_is_seen_at_the_look_and_in_the_row_and_comes_from_here(page, link):
     video = link("/page/titled.html", title="A film", picture="/companions/picture.jpg")
     page.get_by_placeholder(PASTE).fill(video)

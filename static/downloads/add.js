@@ -48,10 +48,11 @@ export function wireForm() {
 }
 
 /** What somebody would get now, for a look at it first, as the API is asked. */
-export function wanted() {
-  const { quality, post_processing, cookies } = form.elements;
+export async function wanted() {
+  const { quality, post_processing, cookies, preset } = form.elements;
   const url = (links[0] ?? field.value).trim();
-  const said = { quality: quality.value || undefined, post_processing: post_processing.value || undefined };
+  const usual = preset?.value && (await api.presets()).find(({ name }) => name === preset.value);
+  const said = { quality: quality.value || usual?.quality, post_processing: post_processing.value || usual?.post_processing };
   return { url, ...said, cookies: cookies.value, picture: true };
 }
 

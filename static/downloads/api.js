@@ -7,6 +7,7 @@ const BASE = "/api/downloads";
 export const task = (id) => body(ask(`${BASE}/tasks/${id}`));
 export const stats = () => body(ask(`${BASE}/stats`));
 export const extract = (wanted) => body(send(`${BASE}/extract`, wanted));
+export const presets = () => body(ask(`${BASE}/presets`));
 
 /** Do one of `start`, `pause`, `finish`, `cancel` to a task. */
 export const act = (verb, id) => ask(`${BASE}/${verb}/${id}`, { method: "POST" });

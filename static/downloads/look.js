@@ -29,14 +29,13 @@ export function wireLook() {
 }
 
 async function look() {
-  const asked = wanted();
   button.ariaDisabled = "true";
   button.disabled = true;
   const word = button.textContent;
   button.textContent = phrase("looking");
   complain("");
   try {
-    found = await api.extract(asked);
+    found = await api.extract(await wanted());
     fill();
     dialog.showModal();
   } catch (problem) {
