@@ -79,6 +79,7 @@ def test_what_could_not_be_had_is_said_with_the_attempt(client):
     page = client.get(f"/tasks/{task.id}").text
     assert page.index("brought the whole file.") < page.index("Without the subtitles de: HTTP Error 404: {gone}")
     assert "A note of {nobody}." in page
+    assert "没有 de 字幕：HTTP Error 404: {gone}" in client.get(f"/tasks/{task.id}", **CHINESE).text
     assert client.get(f"/api/downloads/tasks/{task.id}/attempts").json()[0]["notes"][1] == "A note of {nobody}."
 
 
