@@ -101,7 +101,12 @@ def test_what_cannot_be_done_to_some_is_said_and_done_to_the_others(page, servic
 
     page.get_by_role("toolbar").get_by_role("button", name="Pause").click()
 
-    expect(page.get_by_role("alert").filter(has_text="2 could not be done")).to_be_visible()
+    said = page.get_by_role("alert").filter(has_text="2 could not be done")
+    expect(said).to_be_visible()
+    service.add("https://example.com/f")
+    expect(box(page, "f")).to_be_visible()
+    page.wait_for_timeout(1500)  # the list asks anew
+    expect(said).to_be_visible()
 
 
 def test_many_are_deleted_at_once(page, service):

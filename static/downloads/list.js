@@ -24,7 +24,7 @@ let ids = (data.tasks ?? []).map((task) => task.id);
 let total = data.total ?? 0;
 let counts = data.counts ?? {};
 let asked = data.asked;
-let question, isAsking, isStale, askedAt = 0;
+let question, isAsking, isStale, hasComplained, askedAt = 0;
 
 /** @returns {object|undefined} what is known about this task */
 export const find = (id) => tasks.get(id) ?? others.get(id);
@@ -164,9 +164,11 @@ async function ask() {
     ]);
     if (wanted === asked) takePage(page, found);
     else isStale = true;
-    tell("");
+    if (hasComplained) tell(""); // what an action has said stays until the next one
+    hasComplained = false;
   } catch (problem) {
     tell(problem.message);
+    hasComplained = true;
   } finally {
     askedAt = isStale && wanted !== asked ? 0 : Date.now();
     isAsking = false;
