@@ -90,7 +90,20 @@ class TaskAdmin(ErrorMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # not 
         ),
         (
             _("How far it is"),
-            {"fields": ("status", "stop", "progress", "size", "speed", "eta", "worker", "failures", "available_at")},
+            {
+                "fields": (
+                    "status",
+                    "stop",
+                    "progress",
+                    "size",
+                    "speed",
+                    "eta",
+                    "worker",
+                    "failures",
+                    "available_at",
+                    "waits_for",
+                )
+            },
         ),
         (_("When"), {"fields": ("created_at", "started_at", "finished_at")}),
         (

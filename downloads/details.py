@@ -20,7 +20,7 @@ from downloads.engine.notes import template_of
 from downloads.forms import AUDIO_FORMATS, CONTAINERS, POST_PROCESSING, QUALITIES, SPONSORS
 from downloads.models import MAX_FAILURES, Attempt, CookieJar, ProxyUnreadable, SiteRule, Task
 from downloads.models.site_rule import Browser
-from downloads.states import Outcome, Status, Stop
+from downloads.states import Outcome, Status, Stop, Wait
 from downloads.words import PHRASES
 
 PROBE_LIMIT = 5.0  # seconds that one look into a file may take
@@ -83,10 +83,27 @@ def next_step(task: Task) -> Text:
         return STOPPING[Stop(task.stop)]
     if task.is_playlist:
         return OF_PLAYLIST
+    if task.waits_for == Wait.ROOM:
+        return _wait_for_room(task)
     if task.status == Status.QUEUED and task.available_at:
         sentence = gettext("It is tried again by itself: attempt {number} after {failures} of at most {most} failures.")
         return sentence.format(number=task.failures + 1, failures=task.failures, most=MAX_FAILURES)
     return str(NEXT[Status(task.status)]).format(places=settings.MAX_CONCURRENT_DOWNLOADS)
+
+
+def _wait_for_room(task: Task) -> str:
+    room = storage.room(0).free_bytes
+    figures = {"free": filesizeformat(room), "floor": filesizeformat(settings.FREE_SPACE_FLOOR)}
+    if task.needed_bytes:
+        sentence = gettext(
+            "It goes on by itself as soon as there is room for {needed} more on the disk; {free} are free, of which "
+            "{floor} are kept free."
+        )
+        return sentence.format(needed=filesizeformat(task.needed_bytes), **figures)
+    sentence = gettext(
+        "It starts by itself as soon as there is room on the disk; {free} are free, and {floor} are kept free."
+    )
+    return sentence.format(**figures)
 
 
 def history(task: Task) -> list[Happening]:

@@ -36,13 +36,20 @@ def sweep() -> None:
     """Mend every task whose worker is dead, and send a message for every ready task whose message is lost."""
     for task in Task.objects.seize(actors.worker_name()):
         _mend(task)
-    send_again()
+    room = storage.usable(Task.objects.beside(actors.worker_name()).bytes_to_come())
+    tell_room(room)
+    send_again(room)
     send_webhooks()
 
 
-def send_again() -> None:
+def tell_room(room: int) -> None:
+    """Let tasks that cannot start for want of room say so, and say no more when there is enough."""
+    live.tasks_changed(Task.objects.tell_room(room, is_all=not settings.SCALED))
+
+
+def send_again(room: int) -> None:
     """Send for ready tasks when there are more of them than messages. One too many finds no row to claim."""
-    ready = Task.objects.ready().order_by("created_at")
+    ready = Task.objects.ready().fitting(room).order_by("created_at")
     if ready.exists() and ready.count() > (waiting := broker.waiting_messages()):
         logger.debug("%d messages for more tasks than that", waiting)
         for task_id in ready.values_list("pk", flat=True)[:SEND_AT_ONCE]:

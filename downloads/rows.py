@@ -12,7 +12,7 @@ from downloads import files
 from downloads.engine.errors import Reason
 from downloads.models import Task
 from downloads.schemas import task_json
-from downloads.states import PAUSABLE, RUNNING, UNFINISHED, Status, Stop
+from downloads.states import PAUSABLE, RUNNING, UNFINISHED, Status, Stop, Wait
 from downloads.words import CURES, PHRASES, START_VERBS, STOPPING, WITH_BAR, WITH_ERROR, number_text
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def row_of(task: Task) -> dict[str, Any]:
         "size": filesizeformat(task.file_size) if has_file else "",
         "speed": PHRASES["speed"].format(size=filesizeformat(task.speed)) if is_downloading and task.speed else "",
         "left": PHRASES["left"].format(time=duration(task.eta)) if is_downloading and task.eta else "",
-        "error": gettext(task.error_message) if has_error else "",
+        "error": _error(task) if has_error else "",
         "retry": _retry(task) if status == Status.QUEUED else "",
         "cure": cure,
         "cure_field": field,
@@ -80,7 +80,19 @@ def _bytes(task: Task) -> str:
     return PHRASES["bytes"].format(done=done, total=filesizeformat(task.total_bytes)) if task.total_bytes else done
 
 
+def _error(task: Task) -> str:
+    error = gettext(task.error_message)
+    if task.usable_bytes is None:
+        return error
+    figures = PHRASES["figures"].format(
+        needed=filesizeformat(task.needed_bytes), usable=filesizeformat(task.usable_bytes)
+    )
+    return f"{error} {figures}"
+
+
 def _retry(task: Task) -> str:
+    if task.waits_for == Wait.ROOM:
+        return str(PHRASES["room"])
     wait = (task.available_at - timezone.now()).total_seconds() if task.available_at else 0
     return PHRASES["retry"].format(time=duration(wait), number=task.failures + 1) if wait > 0 else ""
 

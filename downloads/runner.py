@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 from django.conf import settings
 from django.utils import timezone
 
@@ -34,7 +35,7 @@ from downloads.models import (
     Task,
 )
 from downloads.sealing import Unreadable, unseal
-from downloads.states import Status, Stop
+from downloads.states import Status, Stop, Wait
 
 LOOK_EVERY = 0.2  # seconds: how soon a request to stop is seen
 WRITE_EVERY = 1.0  # seconds: how old the progress in the row may be
@@ -61,6 +62,7 @@ LONGEST_DELAY = 300.0
 # A broadcast that has not begun is looked at when it is due, at the least this often, and for this long at most
 SOONEST_LOOK, LATEST_LOOK = 30.0, 3600.0  # seconds
 LONGEST_WAIT = timedelta(days=30)
+LITTLE_ROOM = 1024 * 1024  # bytes
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +79,13 @@ Ending = messages.Done | messages.Listed | Failure | Interruption
 
 def run_task(task_id: str, *, engine: Engine, worker: str, stopping: threading.Event) -> None:
     """Claim the task and run it to the end of this attempt; nothing happens when it is not to be had."""
-    task = Task.objects.claim(task_id, worker)
+    to_come = Task.objects.beside(worker).bytes_to_come()
+    task = Task.objects.claim(task_id, worker, storage.usable(to_come))
     if task is None or task.lease is None:
         return
     logger.info("Task %s: attempt begins (%s)", task.id, task.url)
     live.task_changed(task)
-    run = Run(task, task.lease, engine, stopping)
+    run = Run(task, task.lease, engine, stopping, spoken_for=to_come)
     try:
         run.to_the_end()
     except (LeaseLost, Task.DoesNotExist):
@@ -92,12 +95,15 @@ def run_task(task_id: str, *, engine: Engine, worker: str, stopping: threading.E
 class Run:
     """One claimed task and its child."""
 
-    def __init__(self, task: Task, lease: UUID, engine: Engine, stopping: threading.Event) -> None:
-        """Take a task under its lease."""
+    def __init__(
+        self, task: Task, lease: UUID, engine: Engine, stopping: threading.Event, *, spoken_for: int = 0
+    ) -> None:
+        """Take a task under its lease; `spoken_for` is how many bytes others will still bring to this disk."""
         self._task = task
         self._lease = lease
         self._engine = engine
         self._stopping = stopping
+        self._spoken_for = spoken_for
         self._bytes_before = task.downloaded_bytes
         self._renewed_at = self._claimed_at = time.monotonic()
         self._watchdog = Watchdog(
@@ -153,6 +159,7 @@ class Run:
             memory_limit=settings.ENGINE_MEMORY_LIMIT,
             live_limit=settings.LIVE_LIMIT,
             free_space_floor=settings.FREE_SPACE_FLOOR,
+            spoken_for=self._spoken_for,
             sponsorblock_api=settings.SPONSORBLOCK_API,
             egress=egress,
             through_egress=bool(rules.proxy),
@@ -321,12 +328,30 @@ class Run:
             failures = 1 if gets_on else task.failures + 1
             delay = max(_delay(failures), failure.retry_after or 0)
             is_worth_it = failures < TRIES_OF.get(failure.reason, MAX_FAILURES)
+        if failure.reason is Reason.NO_SPACE:
+            self._wait_for_room(failure, failures)
+            return
         if failure.retryable and is_worth_it:
             task.retry_later(self._lease, failure, delay, failures)
             logger.info("Task %s: %s Next attempt in %.0f s. %s", task.id, failure.sentence, delay, failure.detail)
         else:
             task.fail(self._lease, failure)
             logger.info("Task %s: failed. %s %s", task.id, failure.sentence, failure.detail)
+        live.task_changed(task)
+
+    def _wait_for_room(self, failure: Failure, failures: int) -> None:
+        """Put the task back until there is room. It never fails for that: its bytes are worth keeping.
+
+        Where nobody knows how much it needs, it is tried with some more than there was, and less often each time.
+        """
+        task = self._task
+        if not failure.needed_bytes:
+            failure = msgspec.structs.replace(failure, needed_bytes=max(settings.FREE_SPACE_FLOOR // 8, LITTLE_ROOM))
+        else:
+            failures = task.failures
+        delay = _delay(failures) if failures else 0
+        task.retry_later(self._lease, failure, delay, min(failures, MAX_FAILURES - 1), Wait.ROOM)
+        logger.info("Task %s: %s %s", task.id, failure.sentence, failure.detail)
         live.task_changed(task)
 
 

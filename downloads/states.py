@@ -41,6 +41,13 @@ class Stop(TextChoices):
     DELETE = "delete", _("delete")
 
 
+class Wait(TextChoices):
+    """What a queued task waits for, beside a free place and its time."""
+
+    NONE = "", _("nothing")
+    ROOM = "room", _("room on the disk")
+
+
 class Outcome(TextChoices):
     """How an attempt ended."""
 

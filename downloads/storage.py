@@ -58,6 +58,18 @@ def room(bytes_to_come: int) -> Room:
     return Room(free, free - bytes_to_come < SOON_SHORT)
 
 
+def usable(bytes_to_come: int = 0) -> int:
+    """How many bytes a new download may take, when those that run here will take so many still.
+
+    Below 0 there is less than the floor, and nothing new may begin. The work folder and the library count alike, since
+    a file has to get through both.
+    """
+    work = settings.WORK_DIR if settings.WORK_DIR.exists() else settings.DATA_DIR
+    free = min(shutil.disk_usage(folder).free for folder in (work, settings.LIBRARY_DIR))
+    left: int = free - settings.FREE_SPACE_FLOOR
+    return left if left < 0 else max(left - bytes_to_come, 0)
+
+
 def work_folder(task_id: str) -> Path:
     """Where the partial files of a task are; it need not exist."""
     folder: Path = settings.WORK_DIR / task_id

@@ -54,6 +54,7 @@ CURES = {
     Reason.ACCESS_DENIED: _COOKIES,
     Reason.FORMAT_UNAVAILABLE: _QUALITY,
     Reason.FILE_TOO_LARGE: _QUALITY,
+    Reason.DISK_TOO_SMALL: _QUALITY,
     Reason.POSTPROCESSING_FAILED: _FORMAT,
 }
 
@@ -62,6 +63,8 @@ PHRASES = {
     "speed": _("{size}/s"),
     "left": _("{time} left"),
     "retry": _("Trying again in {time} (attempt {number})"),
+    "room": _("Waits for room on the disk"),
+    "figures": _("It needs {needed}, and {usable} can be used."),
     "seconds": _("{s} s"),
     "minutes": _("{m} min {s} s"),
     "hours": _("{h} h {m} min"),

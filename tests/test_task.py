@@ -292,6 +292,39 @@ def test_what_is_not_there_cannot_be_claimed():
     assert Task.objects.claim("0123456789ab", WORKER) is None
 
 
+def test_what_needs_more_room_than_there_is_waits_and_says_so():
+    task = task_in("queued", needed_bytes=1000)
+
+    assert Task.objects.claim(task.pk, WORKER, 999) is None
+    assert [told.waits_for for told in Task.objects.tell_room(999, is_all=True)] == ["room"]
+    assert Task.objects.tell_room(999, is_all=True) == []
+    assert Task.objects.tell_room(1000, is_all=False) == []
+    assert [told.waits_for for told in Task.objects.tell_room(1000, is_all=True)] == [""]
+    claimed = Task.objects.claim(task.pk, WORKER, 1000)
+    assert (claimed.status, claimed.needed_bytes) == ("starting", 0)
+
+
+def test_below_the_floor_nothing_is_claimed():
+    assert Task.objects.claim(task_in("queued").pk, WORKER, -1) is None
+
+
+@pytest.mark.parametrize("verb", [Task.pause, Task.cancel])
+def test_what_is_stopped_waits_for_no_room_any_more(verb):
+    task = task_in("queued", needed_bytes=1000, waits_for="room")
+
+    verb(task)
+
+    assert (task.waits_for, task.needed_bytes) == ("", 0)
+
+
+def test_what_others_on_the_same_machine_will_still_take_is_known():
+    ours, theirs = task_in("queued"), task_in("queued")
+    for task, worker in ((ours, "host:1"), (theirs, "hosting:1")):
+        Task.objects.claim(task.pk, worker).renew(Task.objects.get(pk=task.pk).lease, total_bytes=100)
+
+    assert list(Task.objects.beside("host:2")) == [ours]
+
+
 def test_each_claim_gives_another_lease_and_the_next_attempt():
     first = Task.objects.claim(task_in("queued").pk, WORKER)
     first.hand_back(first.lease)

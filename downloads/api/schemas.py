@@ -9,7 +9,7 @@ from downloads.api.errors import STATUSES
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.models import ID_LENGTH
 from downloads.models.webhook import DeliveryStatus, Event
-from downloads.states import Outcome, Status, Stop
+from downloads.states import Outcome, Status, Stop, Wait
 
 TASK_ID = "abc123def456"
 Text = Annotated[str, Field(max_length=64 * 1024)]
@@ -183,6 +183,9 @@ class TaskOut(Schema):
     failures: int = Field(description="Failures in a row; the attempt that runs or waits is one more.")
     max_failures: int = Field(description="After so many it is not tried again.", examples=[5])
     next_attempt_at: float | None
+    waits_for: Wait = Field(description="What it needs beside a free place: `room` on the disk; empty for nothing.")
+    needed_bytes: int = Field(description="How much room that is, as far as it is known; 0 while it waits for none.")
+    usable_bytes: int | None = Field(description="How much of that there was when it was refused; null otherwise.")
     site: str
     uploader: str
     duration: float = Field(description="Seconds, 0 while unknown.")

@@ -41,6 +41,7 @@ class Download:
         self._guard = guard
         self._folder = Path(job.folder)
         self._limit = job.choices.max_filesize
+        self._room = Room(self._folder, job.free_space_floor, job.spoken_for)
         self._toolbox = prepare_toolbox(Path(job.tools), override=Path(job.tools))
         self._phase = Phase.LOOKUP
         self._meter: ProgressMeter | None = None
@@ -129,6 +130,7 @@ class Download:
                 return result, self._prove(result, 0)
         if self._limit:
             refuse_if_heavier(info, self._limit)
+        self._room.refuse_what_cannot_fit(info, is_copied=converts(self._job))
         result = self._download(ydl, info)
         media = self._prove(result, duration)
         if not section:
@@ -233,8 +235,7 @@ class Download:
         self._phase = Phase.DOWNLOAD
         meter = self._measure(info)
         ydl.add_progress_hook(meter.on_download)
-        room = Room(self._folder, self._job.free_space_floor)
-        ydl.add_progress_hook(lambda _: room.check())
+        ydl.add_progress_hook(self._room.on_download)
         if self._limit:
             ydl.add_progress_hook(Scale(self._limit).on_download)
         ydl.add_postprocessor_hook(self._on_postprocessor)

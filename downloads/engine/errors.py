@@ -5,7 +5,7 @@ Free of yt-dlp, since the parent process imports this too; `classification.py` m
 
 import re
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -69,6 +69,7 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
 
     NO_SPACE = "no_space"
+    DISK_TOO_SMALL = "disk_too_small"
     FILE_TOO_LARGE = "file_too_large"
     STORAGE = "storage"
 
@@ -146,7 +147,12 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.STALLED: gettext_noop("The download did not get on for too long; start it again to go on where it was."),
     Reason.KILLED: gettext_noop("The download's process ended unexpectedly; start it again to go on."),
     Reason.CANCELLED: gettext_noop("The download was stopped."),
-    Reason.NO_SPACE: gettext_noop("The disk is full; free some space and start the download again."),
+    Reason.NO_SPACE: gettext_noop(
+        "There is too little room on the disk; the download goes on by itself as soon as there is more."
+    ),
+    Reason.DISK_TOO_SMALL: gettext_noop(
+        "The disk is too small for this video, even when it is empty; choose a lower quality."
+    ),
     Reason.FILE_TOO_LARGE: gettext_noop(
         "The file is larger than was allowed for it; allow a larger one, or choose a lower quality."
     ),
@@ -218,6 +224,8 @@ class Failure(msgspec.Struct, frozen=True):
     """One failed attempt, as the child tells it to its parent and the parent to the row.
 
     `detail` is technical text for the log and the task's page, `retry_after` the seconds that the site asked for.
+    Where there is too little room, `needed_bytes` is how much the rest of it takes, 0 where that is unknown, and
+    `usable_bytes` how much there was for it.
     However a failure is made, `detail` comes out cleaned (500 characters at most) and `retry_after` within 24 hours.
     """
 
@@ -225,6 +233,8 @@ class Failure(msgspec.Struct, frozen=True):
     phase: Phase
     detail: str = ""
     retry_after: float | None = None
+    needed_bytes: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
+    usable_bytes: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "detail", clean_detail(self.detail))

@@ -40,10 +40,17 @@ Json = dict[str, Any]
 class Wrong(Exception):
     """The download cannot be completed, for a reason of our own."""
 
-    def __init__(self, reason: Reason, phase: Phase, detail: str = "", retry_after: float | None = None) -> None:
-        """Take what happened, and in how many seconds another try makes sense, where that is known."""
+    def __init__(
+        self,
+        reason: Reason,
+        phase: Phase,
+        detail: str = "",
+        retry_after: float | None = None,
+        **figures: int,
+    ) -> None:
+        """Take what happened, in how many seconds another try makes sense, and the figures, where they are known."""
         super().__init__(detail)
-        self.failure = Failure(reason=reason, phase=phase, detail=detail, retry_after=retry_after)
+        self.failure = Failure(reason=reason, phase=phase, detail=detail, retry_after=retry_after, **figures)
 
 
 class _Log:

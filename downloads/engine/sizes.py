@@ -3,6 +3,7 @@
 import resource
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,20 +84,70 @@ class Scale:
 class Room:
     """Keeps some of the disk free, since the database is on it."""
 
-    def __init__(self, folder: Path, floor: int) -> None:
-        """Watch the disk that this folder is on; `floor` is in bytes."""
+    def __init__(self, folder: Path, floor: int, spoken_for: int = 0) -> None:
+        """Watch the disk of this folder: `floor` bytes of it stay free, and `spoken_for` are others' to fill."""
         self._folder = folder
         self._floor = floor
+        self._spoken_for = spoken_for
+        self._announced: set[object] = set()
 
-    def check(self) -> None:
-        """Look, as often as bytes come.
+    def refuse_what_cannot_fit(self, chosen: Format, *, is_copied: bool) -> None:
+        """Refuse by the sizes that the site gives, not by estimates, less what is in the folder already.
+
+        Where several formats become one file, or a file `is_copied` into another, both are there for a while.
+
+        Raises:
+            Wrong: with the reason NO_SPACE, or DISK_TOO_SMALL where no freeing of space would help.
+        """
+        parts = parts_of(chosen)
+        known = int(sum(_size(part.get("filesize")) for part in parts))
+        copies = known if is_copied or len(parts) > 1 else 0
+        self._refuse_unless_fits(max(known - _bytes_in(self._folder), 0) + copies)
+
+    def on_download(self, hook: Mapping[str, Any]) -> None:
+        """Take one of yt-dlp's `progress_hooks`: look, as often as bytes come; a length that is announced counts, too.
+
+        Raises:
+            Wrong: as above, and with the reason NO_SPACE when too little is left.
+        """
+        total, name = _size(hook.get("total_bytes")), hook["info_dict"].get("format_id")
+        left = int(max(total - _size(hook.get("downloaded_bytes")), 0))
+        if total and name not in self._announced:
+            self._announced.add(name)
+            self._refuse_unless_fits(left)
+        self.check(left)
+
+    def check(self, left: int = 0) -> None:
+        """Look how much room there is; `left` is how many bytes are still to come, as far as that is known.
 
         Raises:
             Wrong: with the reason NO_SPACE.
         """
         free = shutil.disk_usage(self._folder).free
         if free < self._floor:
-            raise Wrong(Reason.NO_SPACE, Phase.DOWNLOAD, f"{free} bytes are free, and {self._floor} stay free")
+            detail = f"{free} bytes are free, and {self._floor} stay free"
+            figures = {"needed_bytes": left, "usable_bytes": 0} if left else {}
+            raise Wrong(Reason.NO_SPACE, Phase.DOWNLOAD, detail, **figures)
+
+    def _refuse_unless_fits(self, needed: int) -> None:
+        disk = shutil.disk_usage(self._folder)
+        usable = max(disk.free - self._floor - self._spoken_for, 0)
+        if needed <= usable:
+            return
+        detail = (
+            f"{needed} bytes are needed, and {usable} can be used: {disk.free} are free, of which {self._floor} stay "
+            f"free and {self._spoken_for} are for other downloads"
+        )
+        reason = Reason.DISK_TOO_SMALL if needed > disk.total - self._floor else Reason.NO_SPACE
+        raise Wrong(reason, Phase.DOWNLOAD, detail, needed_bytes=needed, usable_bytes=usable)
+
+
+def _bytes_in(folder: Path) -> int:
+    found = 0
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # what is fetched beside the video comes and goes meanwhile
+            found += file.stat().st_size if file.is_file() else 0
+    return found
 
 
 def limit_files(limit: int) -> None:

@@ -30,6 +30,7 @@ from downloads.states import (
     Outcome,
     Status,
     Stop,
+    Wait,
     of_playlist,
     sources,
 )
@@ -43,6 +44,7 @@ ID_LENGTH = 12
 STARTABLE = sources(Status.QUEUED) - RUNNING
 # What a task begins anew with when somebody queues it
 NO_ERROR = {"error_code": "", "error_reason": "", "error_message": "", "error_detail": ""}
+NO_WAIT: dict[str, Any] = {"waits_for": Wait.NONE, "needed_bytes": 0, "usable_bytes": None}
 CLEAN_SLATE: dict[str, Any] = {"failures": 0, "available_at": None, "finished_at": None, **NO_ERROR}
 SOME_ITEMS_FAILED = gettext_noop("Some items of this playlist failed; each says why, and a retry tries those again.")
 # Which requests to stop a stronger one replaces
@@ -99,8 +101,8 @@ def _first_error(items: "models.QuerySet[Task]") -> dict[str, Any]:
 
 
 def _on_entering(status: Status) -> dict[str, Any]:
-    """The columns that every move into this state writes."""
-    return {"queued_at": Now()} if status == Status.QUEUED else {}
+    """The columns that every move into this state writes, unless it says otherwise."""
+    return {**NO_WAIT, **({"queued_at": Now()} if status == Status.QUEUED else {})}
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
@@ -121,6 +123,30 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def ready(self) -> Self:
         """Queued, and not told to wait any longer: a worker may claim it."""
         return self.filter(Q(available_at__isnull=True) | Q(available_at__lte=Now()), status=Status.QUEUED)
+
+    def fitting(self, room: int) -> Self:
+        """Those for which so many bytes of the disk are enough, as far as it is known; with less than 0 none."""
+        return self.filter(needed_bytes__lte=room)
+
+    def tell_room(self, room: int, *, is_all: bool) -> "list[Task]":
+        """Let the ready ones say whether they wait for more room than this; return those that say it anew.
+
+        Where this is not all the room that there is, none says that it waits no more: another machine may lack it.
+        """
+        lacking = self.ready().filter(needed_bytes__gt=room, waits_for=Wait.NONE)
+        fitting = self.filter(status=Status.QUEUED, waits_for=Wait.ROOM).fitting(room)
+        changed = []
+        for tasks, wait in ((lacking, Wait.ROOM), (fitting if is_all else self.none(), Wait.NONE)):
+            ids = list(tasks.values_list("pk", flat=True))
+            if ids:
+                tasks.filter(pk__in=ids).update(waits_for=wait, revision=F("revision") + 1)
+            changed += ids
+        return list(self.filter(pk__in=changed)) if changed else []
+
+    def beside(self, worker: str) -> Self:
+        """Held by workers of this one's machine, whose names begin alike up to the last colon."""
+        machine, colon, _process = worker.rpartition(":")
+        return self.running().filter(worker__startswith=machine + colon)
 
     def abandoned(self) -> Self:
         """Running by the row, but their worker let the lease run out."""
@@ -166,12 +192,16 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """In the order of lists."""
         return self.order_by("-created_at", "-id")
 
-    def claim(self, task_id: str, worker: str) -> "Task | None":
-        """Take a ready task under a fresh lease and open its next attempt; None when it is not to be had."""
+    def claim(self, task_id: str, worker: str, room: int = 2**63 - 1) -> "Task | None":
+        """Take a ready task under a fresh lease and open its next attempt; None when it is not to be had.
+
+        `room` is how many bytes of the disk it may take; see `fitting`.
+        """
         lease = uuid4()
         with transaction.atomic():
             claimed = (
                 self.ready()
+                .fitting(room)
                 .filter(pk=task_id)
                 .update(
                     status=Status.STARTING,
@@ -183,6 +213,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
                     available_at=None,
                     speed=0,
                     eta=0,
+                    **_on_entering(Status.STARTING),
                 )
             )
             if not claimed:
@@ -277,7 +308,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Move these; the caller has locked them, and found them held by no worker and allowed to move there."""
         tasks = list(tasks)
         chosen = self.filter(pk__in=[task.pk for task in tasks])
-        chosen.update(status=target, revision=F("revision") + 1, **_on_entering(target), **changes)
+        chosen.update(**{"status": target, "revision": F("revision") + 1, **_on_entering(target), **changes})
         WebhookDelivery.objects.announce(target, chosen)
         self.derive_all(tasks)
 
@@ -340,6 +371,9 @@ class Task(models.Model):
     lease_expires_at = models.DateTimeField(null=True, editable=False)
     worker = models.CharField(_("worker"), max_length=255, blank=True)
     available_at = models.DateTimeField(_("next attempt"), null=True)
+    waits_for = models.CharField(_("waits for"), max_length=8, choices=Wait, default=Wait.NONE, blank=True)
+    needed_bytes = models.BigIntegerField(_("room that it needs"), default=0, help_text=_("as far as it is known"))
+    usable_bytes = models.BigIntegerField(_("room that there was"), null=True)
     failures = models.PositiveSmallIntegerField(_("failures in a row"), default=0)
     created_at = models.DateTimeField(_("added"), db_default=Now())
     queued_at = models.DateTimeField(null=True, editable=False)
@@ -619,8 +653,8 @@ class Task(models.Model):
             finished_at=Now(),
         )
 
-    def retry_later(self, lease: UUID, failure: Failure, delay: float, failures: int) -> None:
-        """Put back into the queue, not to be claimed for `delay` seconds."""
+    def retry_later(self, lease: UUID, failure: Failure, delay: float, failures: int, wait: Wait = Wait.NONE) -> None:
+        """Put back into the queue, not to be claimed for `delay` seconds, nor before there is room for it."""
         self._move(
             Status.QUEUED,
             lease,
@@ -628,6 +662,7 @@ class Task(models.Model):
             failure=failure,
             failures=failures,
             available_at=Now() + timedelta(seconds=delay),
+            waits_for=wait,
         )
 
     def hand_back(self, lease: UUID) -> None:
@@ -672,10 +707,12 @@ class Task(models.Model):
                 "error_reason": failure.reason,
                 "error_message": failure.sentence,
                 "error_detail": failure.detail,
+                "needed_bytes": failure.needed_bytes,
+                "usable_bytes": failure.usable_bytes,
             }
         with transaction.atomic():
             moved = Task.objects.filter(held, pk=self.pk, status__in=only_from or sources(target)).update(
-                status=target, revision=F("revision") + 1, **_on_entering(target), **changes
+                **{"status": target, "revision": F("revision") + 1, **_on_entering(target), **changes}
             )
             if moved and outcome:
                 self._end_attempt(outcome, failure)

@@ -60,7 +60,7 @@ function texts(task) {
     size: hasFile ? sizeText(task.file_size) : "",
     speed: isDownloading && task.speed ? phrase("speed", { size: sizeText(task.speed) }) : "",
     left: isDownloading && task.eta ? phrase("left", { time: durationText(task.eta) }) : "",
-    error: data.with_error.includes(task.status) ? say(task.error_message) : "",
+    error: data.with_error.includes(task.status) ? errorText(task) : "",
     retry: retryText(task),
     cure: cureOf(task)?.text ?? "",
     start: data.start_verbs[task.status] ?? "",
@@ -74,7 +74,14 @@ function bytesText(task) {
   return task.total_bytes ? phrase("bytes", { done, total: sizeText(task.total_bytes) }) : done;
 }
 
+function errorText(task) {
+  const error = say(task.error_message);
+  if (!error || task.usable_bytes === null) return error;
+  return `${error} ${phrase("figures", { needed: sizeText(task.needed_bytes), usable: sizeText(task.usable_bytes) })}`;
+}
+
 function retryText(task) {
+  if (task.waits_for === "room") return phrase("room");
   const wait = (task.next_attempt_at ?? 0) - Date.now() / 1000;
   if (task.status !== "queued" || wait <= 0) return "";
   return phrase("retry", { time: durationText(wait), number: task.failures + 1 });
