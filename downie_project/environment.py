@@ -83,6 +83,8 @@ class Environment(BaseSettings):
     )
     live_limit_hours: float = Field(12, ge=0, le=1000, description="a number of hours from 0 (no limit) to 1000")
     free_space_floor_mb: int = Field(200, ge=0, le=10_000_000, description="a whole number of MiB from 0 to 10000000")
+    retention_days: float = Field(0, ge=0, le=36_500, description="a number of days from 0 (for ever) to 36500")
+    retention_gb: float = Field(0, ge=0, le=1_000_000, description="a number of GiB from 0 (no limit) to 1000000")
     playlist_limit: int = Field(500, ge=1, le=5000, description="a whole number from 1 to 5000")
     allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="networks in CIDR form separated by commas, such as 192.168.1.0/24,fd00::/8"

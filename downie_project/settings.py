@@ -1,5 +1,6 @@
 """Django's settings. What may differ between installations comes from `environment.py`."""
 
+from datetime import timedelta
 from typing import Any
 
 from corsheaders.defaults import default_headers
@@ -29,6 +30,10 @@ LIBRARY_DIR = make_folder(ENVIRONMENT.library_dir or DATA_DIR / "library", "DOWN
 # What finished files are called, and the folders that they go into
 FILENAME_TEMPLATE = ENVIRONMENT.filename_template
 FOLDER_TEMPLATE = ENVIRONMENT.folder_template
+
+# How long finished tasks stay, and how many bytes their files may have together; nothing and 0 for no limit
+RETENTION_AGE = timedelta(days=ENVIRONMENT.retention_days)
+RETENTION_SIZE = int(ENVIRONMENT.retention_gb * 1024**3)
 
 # The engine
 MAX_CONCURRENT_DOWNLOADS = ENVIRONMENT.max_concurrent_downloads

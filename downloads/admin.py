@@ -73,17 +73,17 @@ class TaskAdmin(ErrorMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # not 
     """Tasks, to add, see, start, cancel and delete. A saved form would overwrite what a worker has written since."""
 
     list_display = ("name", "status", "site", "progress", "size", "created_at")
-    list_filter = ("status", "quality", "post_processing", "site")
+    list_filter = ("status", "keep", "quality", "post_processing", "site")
     search_fields = ("title", "url", "uploader")
     date_hierarchy = "created_at"
     ordering = ("-created_at", "-id")
     list_per_page = 50
     show_full_result_count = False
-    actions = ("start", "cancel")
+    actions = ("start", "cancel", "keep", "keep_no_more")
     inlines = (AttemptInline,)
     fieldsets = (
         (None, {"fields": ("id", "title", "url", "site", "uploader", "upload_date", "duration", "media_id")}),
-        (_("What was asked for"), {"fields": ("quality", "post_processing", "choices", "custom_filename")}),
+        (_("What was asked for"), {"fields": ("quality", "post_processing", "choices", "custom_filename", "keep")}),
         (
             _("Playlist"),
             {"fields": ("is_playlist", "playlist", "playlist_index", "playlist_total", "playlist_skipped")},
@@ -179,6 +179,18 @@ class TaskAdmin(ErrorMixin, admin.ModelAdmin):  # type: ignore[type-arg]  # not 
         """Cancel them."""
         done = self._each(operations.cancel, request, tasks)
         self._say(request, done, ngettext("%d task was cancelled.", "%d tasks were cancelled.", done))
+
+    @admin.action(description=_("Keep selected tasks for good"), permissions=["control"])
+    def keep(self, request: HttpRequest, tasks: QuerySet[Task]) -> None:
+        """Let no retention and no cleanup take them."""
+        done = self._each(partial(operations.change, keep=True), request, tasks)
+        self._say(request, done, ngettext("%d task is kept for good.", "%d tasks are kept for good.", done))
+
+    @admin.action(description=_("Do not keep selected tasks any more"), permissions=["control"])
+    def keep_no_more(self, request: HttpRequest, tasks: QuerySet[Task]) -> None:
+        """Let retention and cleanup take them again."""
+        done = self._each(partial(operations.change, keep=False), request, tasks)
+        self._say(request, done, ngettext("%d task is kept no more.", "%d tasks are kept no more.", done))
 
     def delete_model(self, request: HttpRequest, obj: Task) -> None:  # noqa: ARG002  Django's interface
         """Stop and delete it; the finished file stays."""

@@ -98,12 +98,12 @@ def delete_all(ids: Collection[str], *, delete_files: bool = False) -> Verdicts:
 def cleanup(max_age: timedelta, *, delete_files: bool = False) -> int:
     """Remove what finished longer ago than this, with what it has left on disk; return how many tasks that were.
 
-    A playlist goes as a whole. The files of completed ones stay unless asked otherwise.
+    A playlist goes as a whole; what is kept for good stays. The files of completed ones stay unless asked otherwise.
     """
     removed = 0
     while True:
         with transaction.atomic():
-            old = Task.objects.older_than(max_age).top_level().order_by("pk").values_list("pk", flat=True)
+            old = Task.objects.disposable(max_age).values_list("pk", flat=True)
             tasks = _locked(old[:CLEANED_AT_ONCE])
             _delete_locked(tasks)
         if not tasks:

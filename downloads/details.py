@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from django.conf import settings
 from django.template.defaultfilters import filesizeformat
-from django.utils.formats import number_format
+from django.utils.formats import date_format, number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -81,6 +81,8 @@ def next_step(task: Task) -> Text:
     """What happens next, by itself or by whom; for a task that waits for its next attempt the page adds when."""
     if task.stop:
         return STOPPING[Stop(task.stop)]
+    if task.finished_at and is_let_go(task):
+        return _end(task)
     if task.is_playlist:
         return OF_PLAYLIST
     if task.waits_for == Wait.ROOM:
@@ -89,6 +91,27 @@ def next_step(task: Task) -> Text:
         sentence = gettext("It is tried again by itself: attempt {number} after {failures} of at most {most} failures.")
         return sentence.format(number=task.failures + 1, failures=task.failures, most=MAX_FAILURES)
     return str(NEXT[Status(task.status)]).format(places=settings.MAX_CONCURRENT_DOWNLOADS)
+
+
+def is_let_go(task: Task) -> bool:
+    """Whether retention takes such a task some day, unless it is kept: items go with their playlists."""
+    return bool(settings.RETENTION_AGE or settings.RETENTION_SIZE) and task.playlist_id is None
+
+
+def _end(task: Task) -> str:
+    """How long a finished task stays."""
+    if task.keep:
+        return gettext("Nothing more: it is kept for good, until you delete it.")
+    if settings.RETENTION_AGE and task.finished_at:
+        sentence = gettext("It is deleted with its files on {day}, or sooner where room is needed, unless you keep it.")
+        if not settings.RETENTION_SIZE:
+            sentence = gettext("It is deleted with its files on {day}, unless you keep it.")
+        return sentence.format(day=date_format(task.finished_at + settings.RETENTION_AGE))
+    sentence = gettext(
+        "It is deleted with its files when all files are larger than {size} together and it is the oldest, unless you "
+        "keep it."
+    )
+    return sentence.format(size=filesizeformat(settings.RETENTION_SIZE))
 
 
 def _wait_for_room(task: Task) -> str:

@@ -313,12 +313,13 @@ def change(
     cookies: str | None = None,
     custom_filename: str | None = None,
     choices: Mapping[str, object] | None = None,
+    keep: bool | None = None,
     **form: str,
 ) -> Task:
     """Change what was asked for; what is None stays. `form` is a `quality`, a `post_processing` or both.
 
-    `choices` are those that shall be other than they are. Bytes of another quality, processing or choice are thrown
-    away.
+    Whether it is kept for good may be changed in every state. `choices` are those that shall be other than they are.
+    Bytes of another quality, processing or choice are thrown away.
 
     Raises:
         Refused: TASK_NOT_FOUND, TASK_NOT_EDITABLE or VALIDATION_ERROR.
@@ -332,8 +333,17 @@ def change(
         columns["sealed_cookies"] = seal(cookies)
     if custom_filename is not None:
         columns["custom_filename"] = _checked_filename(custom_filename)
-    if not columns:
-        return task
+    if columns:
+        _edit(task, columns)
+    if keep is not None:
+        with _still_there():
+            task.keep_for_good(is_kept=keep)
+    if columns or keep is not None:
+        live.task_changed(task)
+    return task
+
+
+def _edit(task: Task, columns: Mapping[str, object]) -> None:
     try:
         # The row stays locked until the bytes are gone, so that nobody begins to go on from them.
         with _still_there(), transaction.atomic():
@@ -345,8 +355,6 @@ def change(
             "TASK_NOT_EDITABLE",
             f"This task is {refused.status}; pause or cancel a task to change it, and add a completed one again.",
         ) from None
-    live.task_changed(task)
-    return task
 
 
 def pause(task_id: str) -> Task:

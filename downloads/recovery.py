@@ -10,7 +10,7 @@ import time
 from django.conf import settings
 from django.db import connection
 
-from downloads import actors, broker, live, pictures, runner, storage
+from downloads import actors, broker, live, pictures, retention, runner, storage
 from downloads.models import GOES_ON, LeaseLost, Task, WebhookDelivery
 from downloads.states import Status
 
@@ -68,6 +68,7 @@ def send_webhooks() -> None:
 def forget() -> None:
     """Remove what is too old to be of use."""
     WebhookDelivery.objects.outdated().delete()
+    retention.carry_out()
     pictures.sweep()
 
 

@@ -37,6 +37,7 @@ def row_of(task: Task) -> dict[str, Any]:
         "letter": site.removeprefix("www.")[:1].upper(),
         "picture": task_json(task).get("picture_url", ""),
         "is_playlist": task.is_playlist,
+        "kept": PHRASES["kept"] if task.keep else "",
         "length": clock(task.duration) if task.duration else "",
         "site": site,
         "uploader": task.uploader,

@@ -302,11 +302,12 @@ class Run:
         try:
             finished = _finished(storage.work_folder(task.id), done)
             size = finished.file.stat().st_size
+            side_bytes = sum(file.stat().st_size for file in finished.beside.values())
             storage.store(
                 task.id,
                 finished,
                 _wanted_name(task, done),
-                lambda name, beside: task.reserve(self._lease, name, size, beside),
+                lambda name, beside: task.reserve(self._lease, name, size, beside, side_bytes),
                 lambda: task.renew(self._lease),
             )
         except (OSError, ValueError) as error:

@@ -36,6 +36,7 @@ def task_json(task: Task) -> dict[str, Any]:
         "post_processing": task.post_processing,
         "choices": task.choices,
         "custom_filename": task.custom_filename,
+        "keep": task.keep,
         "stopping": task.stop,
         "failures": task.failures,
         "max_failures": MAX_FAILURES,

@@ -149,6 +149,13 @@ def is_stored(name: str, size: int) -> bool:
         return False
 
 
+def is_taken(name: str) -> bool:
+    """Whether anything is in the library under this name, be it the task's file or not."""
+    with contextlib.suppress(OutsideLibrary):
+        return os.path.lexists(library_path(name))
+    return False
+
+
 def delete_stored(*names: str) -> None:
     """Delete a finished file and those beside it, and the folders that are empty then; one that is gone is no error.
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ VERBS: dict[str, Callable[[str], object]] = {
     "finish": operations.finish,
     "cancel": operations.cancel,
     "delete": operations.delete,
+    "keep": partial(operations.change, keep=True),
+    "release": partial(operations.change, keep=False),
 }
 
 
@@ -178,6 +181,7 @@ def _task(request: HttpRequest, task: Task, form: ChangeForm) -> HttpResponse:
         "form": form,
         "can_change": task.status in STARTABLE and not task.is_playlist,
         "next_step": details.next_step(task),
+        "can_keep": details.is_let_go(task),
         "history": details.history(task),
         "options": details.options(task),
         "streams": details.streams(media) if media else [],

@@ -63,6 +63,7 @@ PHRASES = {
     "speed": _("{size}/s"),
     "left": _("{time} left"),
     "retry": _("Trying again in {time} (attempt {number})"),
+    "kept": _("Kept for good"),
     "room": _("Waits for room on the disk"),
     "figures": _("It needs {needed}, and {usable} can be used."),
     "seconds": _("{s} s"),

@@ -84,6 +84,8 @@ def the_only_line(run):
         ("DOWNIE_RATE_LIMIT", "many", "600/minute"),
         ("DOWNIE_RATE_LIMIT", "0/minute", "600/minute"),
         ("DOWNIE_EXTRACT_RATE_LIMIT", "30/fortnight", "30/minute"),
+        ("DOWNIE_RETENTION_DAYS", "-1", "a number of days from 0 (for ever) to 36500"),
+        ("DOWNIE_RETENTION_GB", "nan", "a number of GiB from 0 (no limit) to 1000000"),
         ("DOWNIE_MAX_SOCKETS_PER_CLIENT", "0", "a whole number from 1 to 100000"),
         ("DOWNIE_FILENAME_TEMPLATE", "film", "use a field or more: {title}, {id}"),
         ("DOWNIE_FILENAME_TEMPLATE", "{name}", "{name} is no field; the fields are {title}, {id}"),

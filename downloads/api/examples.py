@@ -33,6 +33,7 @@ VALUES: Final[Json] = {
     "quality": "720p",
     "post_processing": "mp4",
     "custom_filename": "my_video.mp4",
+    "keep": False,
     "stopping": "",
     "site": "youtube.com",
     "uploader": "Rick Astley",

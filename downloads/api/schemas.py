@@ -179,6 +179,7 @@ class TaskOut(Schema):
     post_processing: PostProcessing
     choices: Choices
     custom_filename: str
+    keep: bool = Field(description="Kept for good: neither retention nor cleanup takes it.")
     stopping: Stop
     failures: int = Field(description="Failures in a row; the attempt that runs or waits is one more.")
     max_failures: int = Field(description="After so many it is not tried again.", examples=[5])

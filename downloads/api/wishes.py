@@ -135,6 +135,9 @@ class TaskPatch(ChoicesIn):
     post_processing: PostProcessing | None = None
     cookies: Annotated[Text | None, Field(description="Empty: forget them.")] = None
     custom_filename: Annotated[str | None, Field(max_length=1000, description="Empty: name it by its title.")] = None
+    keep: StrictBool | None = Field(
+        None, description="Keep it for good: neither retention nor cleanup takes it. May be changed in every state."
+    )
 
 
 NAMES = set(ChoicesIn.model_fields)

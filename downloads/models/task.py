@@ -160,6 +160,21 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Finished longer ago than this, by the database's clock."""
         return self.finished().filter(finished_at__lt=Now() - age)
 
+    def disposable(self, age: timedelta = timedelta(0)) -> Self:
+        """What may be thrown away: finished longer ago than this and not kept for good, the oldest first.
+
+        Each is a single task or a whole playlist without an item that is kept; its `weight` is the bytes of its files.
+        """
+        with_kept = Task.objects.filter(keep=True, playlist__isnull=False).values("playlist")
+        found = self.older_than(age).top_level().filter(keep=False).exclude(pk__in=with_kept)
+        found = found.annotate(weight=F("stored_bytes") + Coalesce(Sum("items__stored_bytes"), 0))
+        return found.order_by("finished_at", "pk")
+
+    def stored_bytes(self) -> int:
+        """How many bytes the finished files have together, with what is beside them."""
+        stored: int = self.filter(status=Status.COMPLETED).aggregate(sum=Coalesce(Sum("stored_bytes"), 0))["sum"]
+        return stored
+
     def matching(self, text: str) -> Self:
         """Title, link or uploader hold this text, whatever its case; nothing in it is a wild card."""
         # SQLite's LIKE knows the case of ASCII alone; regular expressions know every script's, but are slow there.
@@ -344,6 +359,7 @@ class Task(models.Model):
     choices = models.JSONField(_("finer wishes"), default=dict, blank=True)
     custom_filename = models.CharField(_("file name"), max_length=1000, blank=True)
     sealed_cookies = models.TextField(blank=True, editable=False)
+    keep = models.BooleanField(_("kept for good"), default=False)
 
     # What the look-up found
     title = models.CharField(_("title"), max_length=500, blank=True)
@@ -393,10 +409,13 @@ class Task(models.Model):
     file_name = models.CharField(_("file"), max_length=2000, blank=True, help_text=_("relative to the library"))
     side_files = models.JSONField(_("files beside it"), default=list, blank=True)
     file_size = models.BigIntegerField(_("file size"), default=0)
+    stored_bytes = models.BigIntegerField(default=0, editable=False, help_text="of the file and those beside it")
     error_code = models.CharField(_("error code"), max_length=32, blank=True)
     error_reason = models.CharField(_("reason"), max_length=32, blank=True)
     error_message = models.TextField(_("what happened"), blank=True)
     error_detail = models.TextField(_("detail"), blank=True)
+
+    weight: int  # bytes; only where `TaskQuerySet.disposable` has found it
 
     objects = TaskQuerySet.as_manager()
 
@@ -472,6 +491,15 @@ class Task(models.Model):
         if not edited:
             raise MoveRefused(Status(self.status))
         return is_other_form
+
+    def keep_for_good(self, *, is_kept: bool) -> None:
+        """Let no retention and no cleanup take this task, or let them again; in whatever state it is.
+
+        Raises:
+            DoesNotExist: it is gone.
+        """
+        Task.objects.filter(pk=self.pk).update(keep=is_kept, revision=F("revision") + 1)
+        self.refresh_from_db()
 
     def pause(self) -> None:
         """Take a queued task out of the queue, or ask a running one to stop and keep its bytes.
@@ -603,8 +631,10 @@ class Task(models.Model):
         unpaused = Case(When(stop__in=[Stop.PAUSE, Stop.FINISH], then=Value(Stop.NONE)), default=F("stop"))
         self._move(Status.PROCESSING, lease, speed=0, eta=0, stop=unpaused)
 
-    def reserve(self, lease: UUID, file_name: str, file_size: int, side_files: Sequence[str] = ()) -> bool:
-        """Note the final names and the size before the files go there, so that a crash in between can be mended.
+    def reserve(
+        self, lease: UUID, file_name: str, file_size: int, side_files: Sequence[str] = (), side_bytes: int = 0
+    ) -> bool:
+        """Note the final names and the sizes before the files go there, so that a crash in between can be mended.
 
         Every move but that to `completed` gives the names free again.
 
@@ -613,7 +643,13 @@ class Task(models.Model):
         """
         try:
             with transaction.atomic():
-                self.renew(lease, file_name=file_name, file_size=file_size, side_files=list(side_files))
+                self.renew(
+                    lease,
+                    file_name=file_name,
+                    file_size=file_size,
+                    side_files=list(side_files),
+                    stored_bytes=file_size + side_bytes,
+                )
         except IntegrityError:
             return False
         self.file_name, self.side_files = file_name, list(side_files)
@@ -700,7 +736,7 @@ class Task(models.Model):
         if target not in RUNNING:
             changes |= {"lease": None, "lease_expires_at": None, "stop": Stop.NONE, "speed": 0, "eta": 0}
         if target != Status.COMPLETED:
-            changes |= {"file_name": "", "side_files": []}  # a reserved place is given up
+            changes |= {"file_name": "", "side_files": [], "stored_bytes": 0}  # a reserved place is given up
         if failure:
             changes |= {
                 "error_code": failure.code,

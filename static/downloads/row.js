@@ -53,6 +53,7 @@ function texts(task) {
     state: task.stopping ? data.stopping[task.stopping] : data.states[task.status],
     site: siteOf(task),
     uploader: task.uploader,
+    kept: task.keep ? phrase("kept") : "",
     length: task.duration ? clockText(task.duration) : "",
     entries: task.is_playlist ? phrase("entries", { number: numberText(task.playlist_total) }) : "",
     percent: hasBar && task.progress_percentage ? percentText(task.progress_percentage) : "",
