@@ -6,12 +6,14 @@ At the start of the embedded service, and every second in every process that run
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from django.conf import settings
 from django.db import connection
 
+from downie_project.version import VERSION
 from downloads import actors, broker, live, pictures, retention, runner, storage
-from downloads.models import GOES_ON, LeaseLost, Task, WebhookDelivery
+from downloads.models import BEAT_EVERY, GOES_ON, LeaseLost, Task, WebhookDelivery, WorkerProcess
 from downloads.states import Status
 
 SWEEP_EVERY = 1.0  # seconds
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 def begin() -> None:
     """Clean up after the last run on this data folder, whose lock the caller holds."""
     if not settings.SCALED:  # otherwise workers elsewhere hold leases, and those of the dead run out by themselves
+        WorkerProcess.objects.all().delete()
         voided = Task.objects.void_leases()
         if voided:
             logger.info("%d tasks were running when the service last ended; they go on", voided)
@@ -69,6 +72,7 @@ def forget() -> None:
     """Remove what is too old to be of use."""
     WebhookDelivery.objects.outdated().delete()
     retention.carry_out()
+    WorkerProcess.objects.long_gone().delete()
     pictures.sweep()
 
 
@@ -101,28 +105,43 @@ def _mend(task: Task) -> None:
 
 
 class Sweeper(threading.Thread):
-    """Sweeps until it is told to stop."""
+    """Sweeps until it is told to stop, and says that this process is alive and takes so many downloads at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, concurrency: int) -> None:
         """Make it; `start` starts it."""
         super().__init__(name="recovery", daemon=True)
+        self._concurrency = concurrency
         self._stopped = threading.Event()
+        self._beat_at: float | None = None  # when the next sign of life is due, by the monotonic clock
+        self._forget_at = 0.0
 
     def run(self) -> None:
         """Sweep every second; an error in one sweep is logged and the next one tries again."""
-        forget_at = 0.0
         while not self._stopped.wait(SWEEP_EVERY):
-            try:
-                sweep()
-                if time.monotonic() >= forget_at:
-                    forget_at = time.monotonic() + FORGET_EVERY
-                    forget()
-            except Exception:
-                logger.exception("The sweep failed; the next one tries again")
-                connection.close()
+            self._try(self._look_after)
+        self._try(lambda: WorkerProcess.objects.leave(actors.worker_name()))
         connection.close()
 
     def stop(self) -> None:
         """Stop; returns when it has."""
         self._stopped.set()
         self.join()
+
+    def _try(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception:
+            logger.exception("The sweep failed; the next one tries again")
+            connection.close()
+
+    def _look_after(self) -> None:
+        now = time.monotonic()
+        if self._beat_at is None or now >= self._beat_at:
+            is_start, self._beat_at = self._beat_at is None, now + BEAT_EVERY
+            WorkerProcess.objects.beat(
+                actors.worker_name(), concurrency=self._concurrency, version=VERSION, is_start=is_start
+            )
+        sweep()
+        if now >= self._forget_at:
+            self._forget_at = now + FORGET_EVERY
+            forget()

@@ -23,7 +23,7 @@ class Worker:
         self._webhooks = dramatiq.Worker(
             broker.webhook_broker, worker_timeout=WAKE_EVERY, worker_threads=WEBHOOK_THREADS
         )
-        self._sweeper = Sweeper()
+        self._sweeper = Sweeper(settings.MAX_CONCURRENT_DOWNLOADS)
 
     def start(self) -> None:
         """Start the engine, the threads and the sweep.

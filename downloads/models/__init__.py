@@ -21,8 +21,10 @@ from downloads.models.task import (
     new_task_id,
 )
 from downloads.models.webhook import Event, Result, WebhookDelivery, WebhookEndpoint
+from downloads.models.worker_process import BEAT_EVERY, WorkerProcess
 
 __all__ = [
+    "BEAT_EVERY",
     "CLEAN_SLATE",
     "GOES_ON",
     "ID_LENGTH",
@@ -49,5 +51,6 @@ __all__ = [
     "TaskQuerySet",
     "WebhookDelivery",
     "WebhookEndpoint",
+    "WorkerProcess",
     "new_task_id",
 ]

@@ -429,6 +429,12 @@ class Task(models.Model):
             models.Index(
                 fields=["id"], name="task_running", condition=Q(status__in=["downloading", "processing", "starting"])
             ),
+            # Holds all that is summed up over days and sites, so that no row is read for that
+            models.Index(
+                fields=["status", "finished_at", "is_playlist", "site", "file_size"],
+                name="task_ended",
+                condition=Q(finished_at__isnull=False),
+            ),
         ]
         constraints = [
             models.CheckConstraint(name="task_status_known", condition=Q(status__in=sorted(Status))),
