@@ -7,9 +7,9 @@ import sysconfig
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -18,6 +18,7 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 from packaging.version import Version
 
 from downloads import actors, broker
@@ -31,20 +32,36 @@ KEPT_FOR: Final = 5.0  # seconds that a report is given again, so that asking of
 LITTLE_SPACE: Final = 1024**3  # bytes
 OLD_ENGINE: Final = 60  # days: sites change, and yt-dlp with them
 OLDEST_DENO: Final = Version("2.3")  # that yt-dlp takes
+RUNS: Final = gettext_noop("{program} runs.")
 
 Status = Literal["ready", "degraded", "not_ready"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a check found. `detail` is one sentence; `seconds` is how long it took; the rest is where it makes sense."""
+    """What a check found: a sentence in English, with blanks in braces and what they are filled with.
+
+    `seconds` is how long it took; the rest is where it makes sense.
+    """
 
     status: Literal["ok", "warning", "failed"] = "ok"
-    detail: str
+    sentence: str
+    blanks: Mapping[str, object] = field(default_factory=dict)
     seconds: float = 0
     version: str | None = None
     free_bytes: int | None = None
     age_days: int | None = None
+
+    @property
+    def detail(self) -> str:
+        """The sentence in English, as scripts are told."""
+        return self.sentence.format(**self.blanks)
+
+    @property
+    def in_own_words(self) -> str:
+        """The sentence in the reader's language, as far as its parts are known there."""
+        blanks = {name: gettext(text) if (text := str(value)) else "" for name, value in self.blanks.items()}
+        return gettext(self.sentence).format(**blanks)
 
 
 @dataclass(frozen=True)
@@ -64,7 +81,7 @@ class Check:
     """One thing to try. One that hangs is not tried a second time beside the first."""
 
     def __init__(self, look: Callable[[], Finding], complaint: str) -> None:
-        """Take what to do, and the sentence for when it cannot be done."""
+        """Take what to do, and the sentence for when it cannot be done, with a blank for the `reason`."""
         self._look = look
         self._complaint = complaint
         self._running: Future[Finding] | None = None
@@ -82,17 +99,20 @@ class Check:
         try:
             return self._running.result(timeout=max(deadline - time.monotonic(), 0))
         except TimeoutError:
-            return Finding(status="failed", detail=f"{self._complaint}: no answer in time.", seconds=TIME_LIMIT)
+            return replace(self._failed(gettext_noop("no answer in time")), seconds=TIME_LIMIT)
 
     def _run(self, running: "Future[Finding]") -> None:
         began = time.monotonic()
         try:
             finding = self._look()
         except Exception as error:  # noqa: BLE001  whatever it is, it is what the check has found
-            finding = Finding(status="failed", detail=f"{self._complaint}: {_reason(error)}.")
+            finding = self._failed(_reason(error))
         finally:
             connection.close()
         running.set_result(replace(finding, seconds=round(time.monotonic() - began, 4)))
+
+    def _failed(self, reason: str) -> Finding:
+        return Finding(status="failed", sentence=self._complaint, blanks={"reason": reason})
 
 
 class Readiness:
@@ -122,17 +142,17 @@ class Readiness:
 
 def _database() -> Finding:
     Task.objects.exists()
-    return Finding(detail=f"{connection.vendor} answers.")
+    return Finding(sentence=gettext_noop("{database} answers."), blanks={"database": connection.vendor})
 
 
 def _broker() -> Finding:
     broker.check()
-    return Finding(detail="Messages can be sent.")
+    return Finding(sentence=gettext_noop("Messages can be sent."))
 
 
 def _channel_layer() -> Finding:
     async_to_sync(_round_trip)()
-    return Finding(detail="A message came back.")
+    return Finding(sentence=gettext_noop("A message came back."))
 
 
 async def _round_trip() -> None:
@@ -149,15 +169,16 @@ def _folder(folder: Path) -> Finding:
         file.write(b"ready")
     free = shutil.disk_usage(folder).free
     if free < LITTLE_SPACE:
-        return Finding(status="warning", detail="Less than 1 GB is free there: make room.", free_bytes=free)
-    return Finding(detail="A file can be written there.", free_bytes=free)
+        sentence = gettext_noop("Less than 1 GB is free there: make room.")
+        return Finding(status="warning", sentence=sentence, free_bytes=free)
+    return Finding(sentence=gettext_noop("A file can be written there."), free_bytes=free)
 
 
 def _ffmpeg(name: str) -> Finding:
     toolbox = prepare_toolbox(settings.TOOLS_DIR, settings.FFMPEG_DIR)
     program = (toolbox.folder / name).resolve(strict=True)
     version = _version_of(program, program.stat().st_mtime, "-version")
-    return Finding(detail=f"{name} runs.", version=version)
+    return Finding(sentence=RUNS, blanks={"program": name}, version=version)
 
 
 def _javascript() -> Finding:
@@ -165,26 +186,33 @@ def _javascript() -> Finding:
     folders = f"{sysconfig.get_path('scripts')}:{search_path(settings.FFMPEG_DIR or settings.TOOLS_DIR)}"
     found = shutil.which("deno", path=folders)
     if found is None:
-        detail = "There is no deno, so some sites (YouTube among them) will not work: install the Python package deno."
-        return Finding(status="warning", detail=detail)
+        sentence = gettext_noop(
+            "There is no deno, so some sites (YouTube among them) will not work: install the Python package deno."
+        )
+        return Finding(status="warning", sentence=sentence)
     program = Path(found)
     version = _version_of(program, program.stat().st_mtime, "--version")
     if Version(version) < OLDEST_DENO:
-        detail = f"{program} is older than {OLDEST_DENO}, so yt-dlp does not take it: update the Python package deno."
-        return Finding(status="warning", detail=detail, version=version)
-    return Finding(detail=f"{program} runs.", version=version)
+        sentence = gettext_noop(
+            "{program} is older than {oldest}, so yt-dlp does not take it: update the Python package deno."
+        )
+        blanks = {"program": program, "oldest": OLDEST_DENO}
+        return Finding(status="warning", sentence=sentence, blanks=blanks, version=version)
+    return Finding(sentence=RUNS, blanks={"program": program}, version=version)
 
 
 def _fitting(package: str, extra: str, loss: str) -> Finding:
     """Whether there is a version of a package that the yt-dlp in use takes; `loss` is what does not work without."""
     release = releases.choose(settings.UPDATES_DIR)
     version, wanted = release.version_of(package), release.takes(package, extra)
+    blanks = {"release": release.version, "package": package, "wanted": wanted, "loss": loss}
     if version is None:
-        return Finding(status="warning", detail=f"There is no {package}, so {loss}: install {package}{wanted}.")
+        sentence = gettext_noop("There is no {package}, so {loss}: install {package}{wanted}.")
+        return Finding(status="warning", sentence=sentence, blanks=blanks)
     if not wanted.contains(version, prereleases=True):
-        detail = f"yt-dlp {release.version} takes {package}{wanted} only, so {loss}: install that."
-        return Finding(status="warning", detail=detail, version=version)
-    return Finding(detail=f"It fits yt-dlp {release.version}.", version=version)
+        sentence = gettext_noop("yt-dlp {release} takes {package}{wanted} only, so {loss}: install that.")
+        return Finding(status="warning", sentence=sentence, blanks=blanks, version=version)
+    return Finding(sentence=gettext_noop("It fits yt-dlp {release}."), blanks=blanks, version=version)
 
 
 @functools.cache
@@ -199,19 +227,22 @@ def yt_dlp() -> Finding:
     """Which yt-dlp is used, how old it is, and what to do about it."""
     release, update = releases.choose(settings.UPDATES_DIR), releases.switched_to(settings.UPDATES_DIR)
     age = release.age(timezone.now().date())
-    finding = Finding(detail=f"yt-dlp is {age} days old.", version=release.version, age_days=age)
+    blanks = {"days": age, "version": release.version, "update": update.version if update else ""}
+    finding = Finding(
+        sentence=gettext_noop("yt-dlp is {days} days old."), blanks=blanks, version=release.version, age_days=age
+    )
     if update and update != release and Version(update.version) >= Version(release.version):
-        detail = f"yt-dlp {update.version} cannot be used, so it is {release.version}. {releases.CURE}"
-        return replace(finding, status="warning", detail=detail)
+        sentence = gettext_noop("yt-dlp {update} cannot be used, so it is {version}. {cure}")
+        return replace(finding, status="warning", sentence=sentence, blanks=blanks | {"cure": releases.CURE})
     if age >= OLD_ENGINE:
-        detail = f"yt-dlp is {age} days old; sites change, so update it with: manage.py update-engine"
-        return replace(finding, status="warning", detail=detail)
+        sentence = gettext_noop("yt-dlp is {days} days old; sites change, so update it with: manage.py update-engine")
+        return replace(finding, status="warning", sentence=sentence)
     return finding
 
 
 def _engine() -> Finding:
     actors.engine().warm_up()
-    return Finding(detail="Downloads can begin.")
+    return Finding(sentence=gettext_noop("Downloads can begin."))
 
 
 def _reason(error: Exception) -> str:
@@ -224,22 +255,27 @@ def _reason(error: Exception) -> str:
 
 readiness = Readiness(
     {
-        "database": Check(_database, "The database cannot be asked"),
-        "broker": Check(_broker, "Messages cannot be sent"),
-        "channel_layer": Check(_channel_layer, "News do not reach the feed"),
-        "library": Check(lambda: _folder(settings.LIBRARY_DIR), "The library cannot be written to"),
-        "work_folder": Check(lambda: _folder(settings.WORK_DIR), "The work folder cannot be written to"),
-        "ffmpeg": Check(lambda: _ffmpeg("ffmpeg"), "ffmpeg does not run"),
-        "ffprobe": Check(lambda: _ffmpeg("ffprobe"), "ffprobe does not run"),
-        "javascript": Check(_javascript, "The JavaScript runtime does not run"),
+        "database": Check(_database, gettext_noop("The database cannot be asked: {reason}.")),
+        "broker": Check(_broker, gettext_noop("Messages cannot be sent: {reason}.")),
+        "channel_layer": Check(_channel_layer, gettext_noop("News do not reach the feed: {reason}.")),
+        "library": Check(
+            lambda: _folder(settings.LIBRARY_DIR), gettext_noop("The library cannot be written to: {reason}.")
+        ),
+        "work_folder": Check(
+            lambda: _folder(settings.WORK_DIR), gettext_noop("The work folder cannot be written to: {reason}.")
+        ),
+        "ffmpeg": Check(lambda: _ffmpeg("ffmpeg"), gettext_noop("ffmpeg does not run: {reason}.")),
+        "ffprobe": Check(lambda: _ffmpeg("ffprobe"), gettext_noop("ffprobe does not run: {reason}.")),
+        "javascript": Check(_javascript, gettext_noop("The JavaScript runtime does not run: {reason}.")),
         "yt_dlp_ejs": Check(
-            lambda: _fitting(releases.SOLVER, "default", "YouTube will not work"), "yt-dlp-ejs cannot be found"
+            lambda: _fitting(releases.SOLVER, "default", gettext_noop("YouTube will not work")),
+            gettext_noop("yt-dlp-ejs cannot be found: {reason}."),
         ),
         "curl_cffi": Check(
-            lambda: _fitting("curl-cffi", "curl-cffi", "sites that want a browser will refuse"),
-            "curl_cffi cannot be found",
+            lambda: _fitting("curl-cffi", "curl-cffi", gettext_noop("sites that want a browser will refuse")),
+            gettext_noop("curl_cffi cannot be found: {reason}."),
         ),
-        "yt_dlp": Check(yt_dlp, "yt-dlp cannot be found"),
-        "engine": Check(_engine, "Downloads cannot begin"),
+        "yt_dlp": Check(yt_dlp, gettext_noop("yt-dlp cannot be found: {reason}.")),
+        "engine": Check(_engine, gettext_noop("Downloads cannot begin: {reason}.")),
     }
 )

@@ -120,7 +120,7 @@ def updates(tmp_path, settings):
 
 def finding(name):
     """What one check finds by itself."""
-    only = Check(readiness.readiness._checks[name]._look, "It does not work")
+    only = Check(readiness.readiness._checks[name]._look, "It does not work: {reason}.")
     return Readiness({name: only}).report().checks[name]
 
 
@@ -215,7 +215,7 @@ def test_the_service_says_at_its_start_that_the_engine_is_old(monkeypatch):
     [(["ok", "ok"], "ready"), (["ok", "warning"], "degraded"), (["warning", "failed"], "not_ready")],
 )
 def test_the_worst_finding_decides(found, status):
-    findings = {str(number): Finding(status=each, detail="") for number, each in enumerate(found)}
+    findings = {str(number): Finding(status=each, sentence="") for number, each in enumerate(found)}
     assert readiness.Report(findings).status == status
 
 
@@ -223,8 +223,10 @@ def test_a_check_that_hangs_is_cut_off_and_not_started_twice(monkeypatch):
     monkeypatch.setattr(readiness, "TIME_LIMIT", 0.2)
     monkeypatch.setattr(readiness, "KEPT_FOR", 0.0)
     started, let_go = [], threading.Event()
-    hanging = Check(lambda: (started.append(1), let_go.wait(10)) and Finding(detail="It works."), "It does not work")
-    both = Readiness({"hanging": hanging, "quick": Check(lambda: Finding(detail="It works."), "")})
+    hanging = Check(
+        lambda: (started.append(1), let_go.wait(10)) and Finding(sentence="It works."), "It does not work: {reason}."
+    )
+    both = Readiness({"hanging": hanging, "quick": Check(lambda: Finding(sentence="It works."), "")})
 
     began = time.monotonic()
     reports = [both.report(), both.report()]
@@ -249,6 +251,6 @@ def test_whatever_goes_wrong_is_one_sentence(error, detail):
     def look():
         raise error
 
-    report = Readiness({"one": Check(look, "It does not work")}).report()
+    report = Readiness({"one": Check(look, "It does not work: {reason}.")}).report()
 
     assert (report.status, report.checks["one"].detail) == ("not_ready", detail)

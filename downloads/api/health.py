@@ -20,5 +20,5 @@ def ready(request: HttpRequest) -> Status[Json]:
     """Say whether everything that downloads need works; 503 when something does not. Tried anew every 5 s at most."""
     report = readiness.report()
     code = HTTPStatus.SERVICE_UNAVAILABLE if report.status == "not_ready" else HTTPStatus.OK
-    checks = {name: asdict(finding) for name, finding in report.checks.items()}
+    checks = {name: {**asdict(finding), "detail": finding.detail} for name, finding in report.checks.items()}
     return Status(code, {"status": report.status, "checks": checks})

@@ -25,11 +25,13 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from downloads.engine.words import gettext_noop
+
 YT_DLP: Final = "yt-dlp"
 SOLVER: Final = "yt-dlp-ejs"  # the JavaScript that solves the challenges of YouTube; each yt-dlp has its own
 CURRENT: Final = "current"
 IN_USE: Final = "in-use"  # a file in a version's folder, locked by whatever runs on it
-CURE: Final = "Go back to an earlier one with: manage.py update-engine --rollback"
+CURE: Final = gettext_noop("Go back to an earlier one with: manage.py update-engine --rollback")
 VERSION: Final = re.compile(r"20[0-9]{2}\.[0-9]{1,2}\.[0-9]{1,2}(\.[0-9a-z]{1,20}){0,4}")
 
 _log = logging.getLogger(__name__)
