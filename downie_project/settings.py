@@ -59,7 +59,7 @@ ALLOW_ANONYMOUS = ENVIRONMENT.allow_anonymous
 ALLOWED_HOSTS = [*LOOPBACK_HOSTS, "[::1]", *ENVIRONMENT.allowed_hosts]
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "downie_project.apps.AdminConfig",  # Django's admin, with a first page of our own
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

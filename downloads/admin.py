@@ -25,9 +25,6 @@ from downloads.wish_admin import TASK_FIELDSETS, PresetAdmin, TaskForm
 
 NAME_LENGTH = 60  # a link without a blank would push every other column out of sight
 
-admin.site.site_header = admin.site.site_title = "Downie Enhanced"
-admin.site.index_title = _("Administration")
-admin.site.enable_nav_sidebar = False  # it says nothing that the first page does not
 admin.site.register(CookieJar, CookieJarAdmin)
 admin.site.register(SiteRule, SiteRuleAdmin)
 admin.site.register(Preset, PresetAdmin)

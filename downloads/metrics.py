@@ -5,8 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import Count, Min, Sum
-from django.db.models.functions import Coalesce, Greatest, Now
+from django.db.models import Count, Sum
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -107,11 +106,8 @@ def _attempts() -> Iterator[Metric]:
 
 
 def _queue_age() -> Metric:
-    since = Coalesce(Greatest("queued_at", "available_at"), "queued_at", "available_at", "created_at")
-    oldest = Task.objects.ready().annotate(since=since).aggregate(age=Now() - Min("since"))["age"]
-    seconds = max(oldest.total_seconds(), 0) if oldest else 0
     sentence = "Seconds that the oldest of the tasks that may start at once has been waiting for a worker."
-    return GaugeMetricFamily("downie_queue_age_seconds", sentence, value=seconds)
+    return GaugeMetricFamily("downie_queue_age_seconds", sentence, value=Task.objects.longest_wait().total_seconds())
 
 
 def _deliveries() -> Metric:

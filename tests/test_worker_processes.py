@@ -52,9 +52,9 @@ def test_half_a_minute_without_a_sign_and_it_is_lost(seconds, is_alive):
     assert WorkerProcess.objects.with_signs().get().is_alive is is_alive
 
 
-def test_a_lost_one_is_forgotten_after_a_day():
-    process("long gone", seen_at=timedelta(days=1, minutes=1))
-    process("lost", seen_at=timedelta(hours=23))
+def test_a_lost_one_is_forgotten_after_an_hour():
+    process("long gone", seen_at=timedelta(minutes=61))
+    process("lost", seen_at=timedelta(minutes=59))
     recovery.forget()
     assert WorkerProcess.objects.get().name == "lost"
 

@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import IntegrityError, models, transaction
-from django.db.models import Avg, Case, Count, F, Max, Q, Sum, Value, When
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Avg, Case, Count, F, Max, Min, Q, Sum, Value, When
+from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
@@ -202,6 +202,12 @@ class TaskQuerySet(models.QuerySet["Task"]):
         left = Sum(F("total_bytes") - F("downloaded_bytes"))
         found: int = self.running().filter(total_bytes__gt=0).aggregate(left=Coalesce(left, 0))["left"]
         return max(found, 0)
+
+    def longest_wait(self) -> timedelta:
+        """For how long the first of those that may start at once has been waiting for a worker; 0 without any."""
+        since = Coalesce(Greatest("queued_at", "available_at"), "queued_at", "available_at", "created_at")
+        longest: timedelta | None = self.ready().annotate(since=since).aggregate(age=Now() - Min("since"))["age"]
+        return max(longest or timedelta(), timedelta())
 
     def newest_first(self) -> Self:
         """In the order of lists."""

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 BEAT_EVERY: Final = 10.0  # seconds between two signs of life
 LOST_AFTER: Final = timedelta(seconds=30)  # three of them are missing
-KEPT: Final = timedelta(days=1)
+KEPT: Final = timedelta(hours=1)
 
 
 class WorkerProcessQuerySet(models.QuerySet["WorkerProcess"]):
@@ -23,7 +23,7 @@ class WorkerProcessQuerySet(models.QuerySet["WorkerProcess"]):
         self.bulk_create([process], update_conflicts=True, unique_fields=["name"], update_fields=written)
 
     def leave(self, name: str) -> None:
-        """Forget a process that ends as it should; one that was killed is shown as lost for a day."""
+        """Forget a process that ends as it should; one that was killed is shown as lost for an hour or two."""
         self.filter(name=name).delete()
 
     def with_signs(self) -> Self:
@@ -44,6 +44,8 @@ class WorkerProcess(models.Model):
     version = models.CharField(_("version"), max_length=32)
     started_at = models.DateTimeField(_("started"), db_default=Now())
     seen_at = models.DateTimeField(_("last sign of life"), db_default=Now())
+
+    is_alive: bool  # where it comes by `with_signs`
 
     objects = WorkerProcessQuerySet.as_manager()
 
