@@ -136,7 +136,7 @@ def failures() -> list[Failures]:
 def queue() -> Queue:
     """What runs and waits now."""
     waiting = Task.objects.filter(is_playlist=False)
-    ready = waiting.ready().count()
+    ready = Task.objects.ready().count()
     running = Task.objects.running().aggregate(count=Count("pk"), speed=Coalesce(Sum("speed"), 0))
     return Queue(
         running=running["count"],
@@ -144,7 +144,7 @@ def queue() -> Queue:
         ready=ready,
         later=waiting.filter(status=Status.QUEUED).count() - ready,
         unstarted=waiting.filter(status=Status.PENDING).count(),
-        oldest=waiting.longest_wait(),
+        oldest=Task.objects.longest_wait(),
     )
 
 

@@ -288,6 +288,13 @@ def test_what_is_not_queued_cannot_be_claimed(status):
     assert row(task) == before
 
 
+def test_a_playlist_whose_items_wait_is_not_ready_itself():
+    playlist = task_in("queued", is_playlist=True)
+
+    assert not Task.objects.ready().exists()
+    assert Task.objects.claim(playlist.pk, WORKER) is None
+
+
 def test_what_is_not_there_cannot_be_claimed():
     assert Task.objects.claim("0123456789ab", WORKER) is None
 

@@ -121,8 +121,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.filter(status__in=FINISHED)
 
     def ready(self) -> Self:
-        """Queued, and not told to wait any longer: a worker may claim it."""
-        return self.filter(Q(available_at__isnull=True) | Q(available_at__lte=Now()), status=Status.QUEUED)
+        """Queued, and not told to wait any longer: a worker may claim it. A playlist is queued by its items alone."""
+        may_run = Q(available_at__isnull=True) | Q(available_at__lte=Now())
+        return self.filter(may_run, status=Status.QUEUED, is_playlist=False)
 
     def fitting(self, room: int) -> Self:
         """Those for which so many bytes of the disk are enough, as far as it is known; with less than 0 none."""
