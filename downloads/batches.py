@@ -67,6 +67,11 @@ def resume_all(ids: Collection[str]) -> Verdicts:
     return _queue_all(ids, RESUMABLE, "resumed", refusals.not_paused)
 
 
+def retry_all(ids: Collection[str]) -> Verdicts:
+    """Queue the failed and cancelled ones of these again; the word is `retried`."""
+    return _queue_all(ids, RETRYABLE, "retried", refusals.not_retryable)
+
+
 def pause_all(ids: Collection[str]) -> Verdicts:
     """Pause these; the word is `paused`, or `stopping`."""
     return _stop_all(ids, Stop.PAUSE, Status.PAUSED, PAUSABLE, refusals.not_pausable)

@@ -51,3 +51,18 @@ def not_pausable(status: Status) -> Refused:
 def not_active(status: Status) -> Refused:
     """There is nothing to cancel in this state."""
     return Refused("TASK_NOT_ACTIVE", f"This task is {status}; there is nothing to cancel.")
+
+
+# What sentences with a state in them come to, for the translators; whoever says one looks the whole of it up.
+_OF_EVERY_STATE = (
+    gettext_noop("This task is pending; only a failed or cancelled one can be retried."),
+    gettext_noop("This task is queued; only a failed or cancelled one can be retried."),
+    gettext_noop("This task is starting; only a failed or cancelled one can be retried."),
+    gettext_noop("This task is downloading; only a failed or cancelled one can be retried."),
+    gettext_noop("This task is processing; only a failed or cancelled one can be retried."),
+    gettext_noop("This task is paused; only a failed or cancelled one can be retried."),
+    gettext_noop("This task is completed; only a failed or cancelled one can be retried."),
+    gettext_noop("This task is pending; only one that waits for its turn or downloads can be paused."),
+    gettext_noop("This task is paused; only one that waits for its turn or downloads can be paused."),
+    gettext_noop("This task is cancelled; only one that waits for its turn or downloads can be paused."),
+)

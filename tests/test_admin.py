@@ -2,14 +2,17 @@
 
 import html
 import re
+from unittest.mock import Mock
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 
-from downloads import operations
+from downloads import operations, storage, task_admin
 from downloads.models import Preset, Task
 from downloads.operations import Wish
 from downloads.states import Status
+from tests.tasks import task_in
 
 LIST = "/admin/downloads/task/"
 
@@ -170,43 +173,150 @@ def test_start_starts_what_can_be_started_and_says_what_cannot(admin):
     assert "done: This task is completed" in page
 
 
-def test_cancel_cancels_with_a_count(admin):
-    tasks = [Task.objects.create(url=f"https://example.com/{number}") for number in range(2)]
+@pytest.mark.parametrize(
+    ("action", "before", "after", "sentence"),
+    [
+        ("start", "pending", "queued", "2 tasks were started."),
+        ("start", "paused", "queued", "2 tasks were started."),
+        ("pause", "queued", "paused", "2 tasks were paused."),
+        ("cancel", "paused", "cancelled", "2 tasks were cancelled."),
+        ("retry", "failed", "queued", "2 tasks are tried again."),
+    ],
+)
+def test_an_action_is_done_to_all_with_a_count(admin, action, before, after, sentence):
+    page = act(admin, action, task_in(before), task_in(before)).text
 
-    page = act(admin, "cancel", *tasks).text
-
-    assert set(Task.objects.values_list("status", flat=True)) == {Status.CANCELLED}
-    assert "2 tasks were cancelled." in page
-
-
-def test_deleting_many_goes_through_operations(admin, deleted, django_capture_on_commit_callbacks):
-    tasks = [Task.objects.create(url=f"https://example.com/{number}") for number in range(2)]
-
-    with django_capture_on_commit_callbacks(execute=True):
-        act(admin, "delete_selected", *tasks, post="yes")
-
-    assert deleted == {task.id for task in tasks}
-
-
-def test_deleting_one_goes_through_operations(admin, deleted, django_capture_on_commit_callbacks):
-    task = Task.objects.create(url="https://example.com/")
-
-    with django_capture_on_commit_callbacks(execute=True):
-        admin.post(f"{LIST}{task.id}/delete/", {"post": "yes"})
-
-    assert deleted == {task.id}
+    assert set(Task.objects.values_list("status", flat=True)) == {after}
+    assert sentence in page
 
 
-def test_deleting_a_running_task_asks_its_worker_to_stop(admin, monkeypatch, django_capture_on_commit_callbacks):
-    monkeypatch.setattr(operations, "STOP_WAIT", 0)
-    task = Task.objects.create(url="https://example.com/", status=Status.QUEUED)
-    Task.objects.claim(task.id, "a worker")
+@pytest.mark.parametrize(("action", "stop"), [("pause", "pause"), ("cancel", "cancel")])
+def test_a_running_task_is_asked_to_stop_and_nobody_waits_for_it(admin, action, stop):
+    task = task_in("downloading")
 
-    with django_capture_on_commit_callbacks(execute=True):
-        admin.post(f"{LIST}{task.id}/delete/", {"post": "yes"})
+    page = act(admin, action, task).text
 
     task.refresh_from_db()
-    assert (task.status, task.stop) == (Status.STARTING, "delete")
+    assert (task.status, task.stop) == ("downloading", stop)
+    assert "1 task is being stopped." in page
+
+
+def test_a_refusal_of_many_is_said_once(admin):
+    page = act(admin, "retry", task_in("paused"), task_in("paused")).text
+
+    assert page.count("This task is paused") == 1
+    assert "2 tasks: This task is paused; only a failed or cancelled one can be retried." in page
+
+
+def test_too_many_at_once_are_refused_with_what_to_do(admin, monkeypatch):
+    monkeypatch.setattr(task_admin, "AT_MOST", 1)
+
+    page = act(admin, "start", task_in("pending"), task_in("pending")).text
+
+    assert "Select 1 tasks at most; filters and dates narrow the list." in page
+    assert not Task.objects.filter(status=Status.QUEUED).exists()
+
+
+# Deletion
+
+
+@pytest.fixture
+def library(settings, tmp_path):
+    settings.LIBRARY_DIR, settings.WORK_DIR = tmp_path / "library", tmp_path / "work"
+    settings.LIBRARY_DIR.mkdir()
+    return settings.LIBRARY_DIR
+
+
+def completed(library, name):
+    (library / name).write_bytes(b"film")
+    return task_in("completed", file_name=name, file_size=2 * 1024 * 1024, title=name)
+
+
+def ask(admin, *tasks):
+    """What is asked before anything is deleted, and the fields that the answer has to bring."""
+    page = act(admin, "delete_selected", *tasks).text
+    fields = dict(re.findall(r'<input type="hidden" name="(ids|_selected_action)" value="([^"]*)"', page))
+    return html.unescape(page), fields | {"action": "delete_selected"}
+
+
+def test_before_anything_is_deleted_it_is_said_what_goes(admin, library):
+    playlist = Task.objects.create(url="https://example.com/list", is_playlist=True, title="A list")
+    Task.objects.create(url="https://example.com/1", playlist=playlist)
+    page, _ = ask(admin, completed(library, "a.mp4"), completed(library, "b.mp4"), task_in("downloading"), playlist)
+
+    assert "Delete 4 tasks?" in page
+    assert "A list" in page
+    assert "1 item of a playlist goes along." in page
+    assert "1 of these is running and is stopped first." in page
+    assert "Finished files stay in the library unless you say otherwise." in page
+    assert "Delete 2 finished files too (4.0\xa0MB)" in page
+    assert Task.objects.count() == 5
+
+
+def test_many_are_not_all_named(admin):
+    page, _ = ask(admin, *(task_in("pending") for _ in range(12)))
+    assert "and 2 more" in page
+
+
+@pytest.mark.parametrize(("said", "stays"), [({}, True), ({"delete_files": "yes"}, False)])
+def test_finished_files_go_only_if_somebody_says_so(admin, library, said, stays):
+    _, fields = ask(admin, completed(library, "a.mp4"), completed(library, "b.mp4"))
+
+    page = admin.post(LIST, fields | said, follow=True).text
+
+    assert "2 tasks were deleted." in page
+    assert not Task.objects.exists()
+    assert (library / "a.mp4").exists() is stays
+
+
+def test_what_was_not_asked_about_is_not_deleted(admin):
+    _, fields = ask(admin, task_in("pending"))
+    later = task_in("pending")
+
+    admin.post(LIST, fields | {"select_across": "1"}, follow=True)
+
+    assert Task.objects.get() == later
+
+
+def test_a_file_that_cannot_be_deleted_is_said(admin, library, monkeypatch):
+    monkeypatch.setattr(storage, "delete_stored", Mock(side_effect=PermissionError(13, "Permission denied")))
+    _, fields = ask(admin, completed(library, "a.mp4"))
+
+    page = admin.post(LIST, fields | {"delete_files": "yes"}, follow=True).text
+
+    assert "Tasks are deleted, but not all of their files: Permission denied." in page
+
+
+def test_one_task_is_asked_about_and_deleted_in_the_same_way(admin, library):
+    task = completed(library, "a.mp4")
+
+    assert "Delete 1 finished file too" in admin.get(f"{LIST}{task.id}/delete/").text
+    answer = admin.post(f"{LIST}{task.id}/delete/", follow=True)
+
+    assert "1 task was deleted." in answer.text
+    assert not Task.objects.exists()
+    assert (library / "a.mp4").exists()
+
+
+def test_deleting_a_running_task_asks_its_worker_to_stop(admin):
+    task = task_in("downloading")
+
+    page = admin.post(f"{LIST}{task.id}/delete/", follow=True).text
+
+    task.refresh_from_db()
+    assert (task.status, task.stop) == ("downloading", "delete")
+    assert "1 task is being stopped." in page
+
+
+def test_who_deleted_what_is_in_the_log_of_the_admin(admin, admin_user):
+    task = task_in("pending", title="A film")
+    admin.post(f"{LIST}{task.id}/delete/")
+    entry = LogEntry.objects.get()
+    assert (entry.user, entry.object_repr, entry.is_deletion()) == (admin_user, "A film", True)
+
+
+def test_a_task_that_is_gone_is_said_to_be_gone(admin):
+    assert "doesn’t exist" in html.unescape(admin.get(f"{LIST}000000000000/delete/", follow=True).text)
 
 
 def test_somebody_who_may_only_look_gets_no_buttons(client, django_user_model):
@@ -217,19 +327,16 @@ def test_somebody_who_may_only_look_gets_no_buttons(client, django_user_model):
 
     assert 'value="start"' not in client.get(LIST).text
     act(client, "start", task)
+    act(client, "delete_selected", task, ids=task.id)
+    assert client.post(f"{LIST}{task.id}/delete/").status_code == 403
     assert Task.objects.get().status == Status.PENDING
 
 
-@pytest.fixture
-def deleted(monkeypatch):
-    """The ids that `operations.delete` was called with; they are deleted for real."""
-    ids = set()
-    delete = operations.delete
-    monkeypatch.setattr(operations, "delete", lambda task_id: (ids.add(task_id), delete(task_id)))
-    yield ids
-    assert not Task.objects.filter(pk__in=ids).exists()
+def test_the_page_of_a_task_leads_to_its_live_one(admin):
+    task = task_in("pending")
+    assert f'href="/tasks/{task.id}"' in admin.get(f"{LIST}{task.id}/change/").text
 
 
-def act(client, action, *tasks, **fields):
+def act(client, action, *tasks, headers=None, **fields):
     data = {"action": action, "_selected_action": [task.id for task in tasks], **fields}
-    return client.post(LIST, data, follow=True)
+    return client.post(LIST, data, follow=True, headers=headers)
