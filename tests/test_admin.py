@@ -208,6 +208,12 @@ def test_a_refusal_of_many_is_said_once(admin):
     assert "2 tasks: This task is paused; only a failed or cancelled one can be retried." in page
 
 
+def test_a_refusal_is_said_in_the_readers_language(admin):
+    page = act(admin, "retry", task_in("paused"), task_in("paused"), headers={"Accept-Language": "zh-CN"}).text
+
+    assert "2 个任务: 此任务已暂停；只有失败或已取消的任务可以重试。" in page
+
+
 def test_too_many_at_once_are_refused_with_what_to_do(admin, monkeypatch):
     monkeypatch.setattr(task_admin, "AT_MOST", 1)
 

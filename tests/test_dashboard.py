@@ -226,7 +226,10 @@ def test_what_waits_leads_to_its_list(admin_client, worker, row):
 def test_numbers_and_days_are_said_in_both_languages(admin_client, worker, at_noon):
     ended(file_size=GIGABYTE, site="example.com")
     assert "March 10 1 0 1.0 GB" in first_page(admin_client)
-    assert "03月10日 1 0 1.0 GB" in first_page(admin_client, **{"Accept-Language": "zh-CN"})
+    chinese = first_page(admin_client, **{"Accept-Language": "zh-CN"})
+    assert "03月10日 1 0 1.0 GB" in chinese
+    assert "yt-dlp 2026.10.26 · 发布已 3 天" in chinese
+    assert "yt-dlp 发布已 3 天。" in chinese
 
 
 def test_somebody_who_may_not_see_tasks_sees_no_dashboard(client, django_user_model):
