@@ -243,6 +243,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
             task = self.get(pk=task_id)
             last = task.attempts.aggregate(last=Max("number"))["last"] or 0
             task.attempts.create(number=last + 1, worker=worker)
+            self.derive(task.playlist_id)
             return task
 
     def seize(self, worker: str) -> "list[Task]":
