@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from downie_project.version import VERSION
 from downloads import figures, readiness, storage
-from downloads.figures import Day, Failures, Queue, Site, Working
+from downloads.figures import Day, Disk, Failures, Queue, Site, Working
 from downloads.models import Task
 from downloads.readiness import Finding, Report
 from downloads.rows import duration
@@ -65,8 +65,8 @@ def dashboard() -> Json:
     """Everything that the template shows; about ten queries, and the checks, which are kept for a few seconds."""
     report = readiness.readiness.report()
     working, days = figures.workers(), figures.days()
-    room = storage.room(Task.objects.bytes_to_come())
-    troubles = [*_of_checks(report), *_of_workers(working), *_of_room(room)]
+    room, disks = storage.room(Task.objects.bytes_to_come()), figures.disks()
+    troubles = [*_of_checks(report), *_of_workers(working), *_of_room(room, disks)]
     worst: Literal["ok", "warning", "failed"] = "warning" if troubles else "ok"
     if any(trouble.level == "failed" for trouble in troubles):
         worst = "failed"
@@ -78,7 +78,7 @@ def dashboard() -> Json:
         "time_zone": timezone.get_current_timezone_name(),
         "queue": _queue(figures.queue()),
         "workers": [_worker(each) for each in working],
-        "disks": list(_disks()),
+        "disks": [_disk(disk) for disk in disks],
         "room": list(_room()),
         "days": [_day(day) for day in reversed(days)],
         "total": _total(days),
@@ -114,9 +114,10 @@ def _of_workers(working: Sequence[Working]) -> Iterator[Trouble]:
             yield Trouble("warning", sentence.format(name=each.process.name, time=_since(each.process)))
 
 
-def _of_room(room: storage.Room) -> Iterator[Trouble]:
-    free, floor = filesizeformat(room.free_bytes), filesizeformat(settings.FREE_SPACE_FLOOR)
-    if room.free_bytes < settings.FREE_SPACE_FLOOR:
+def _of_room(room: storage.Room, disks: Sequence[Disk]) -> Iterator[Trouble]:
+    least = min(disk.free for disk in disks)
+    free, floor = filesizeformat(least), filesizeformat(settings.FREE_SPACE_FLOOR)
+    if least < settings.FREE_SPACE_FLOOR:
         sentence = gettext("Only {free} are free, so downloads wait until there are more than {floor}: make room.")
         yield Trouble("failed", sentence.format(free=free, floor=floor))
     elif room.is_short:
@@ -137,6 +138,14 @@ def _queue(queue: Queue) -> list[Json]:
     return [
         {"label": _("Running"), "value": running, "address": _list(status__in=",".join(sorted(RUNNING)))},
         {"label": _("Waiting for a worker"), "value": ready, "address": _list(status__exact=Status.QUEUED)},
+        *(
+            {
+                "label": gettext("Waiting for {what}").format(what=wait.label),
+                "value": number_text(count),
+                "address": _list(status__exact=Status.QUEUED, waits_for__exact=wait),
+            }
+            for wait, count in queue.others.items()
+        ),
         {
             "label": _("To be tried again later"),
             "value": number_text(queue.later),
@@ -185,20 +194,19 @@ def _length(time: timedelta) -> str:
     return duration(seconds) if seconds < HOUR else timesince(timezone.now() - time)
 
 
-def _disks() -> Iterator[Json]:
+def _disk(disk: Disk) -> Json:
     names = {settings.LIBRARY_DIR: _("Library"), settings.WORK_DIR: _("Work folder")}
-    for disk in figures.disks():
-        free = {"free": filesizeformat(disk.free), "total": filesizeformat(disk.total)}
-        yield {
-            "folders": [{"name": names[folder], "path": str(folder)} for folder in disk.folders],
-            "used": disk.total - disk.free,
-            "total": disk.total,
-            "words": gettext("{free} of {total} free").format(**free),
-        }
+    free = {"free": filesizeformat(disk.free), "total": filesizeformat(disk.total)}
+    return {
+        "folders": [{"name": names[folder], "path": str(folder)} for folder in disk.folders],
+        "used": disk.total - disk.free,
+        "total": disk.total,
+        "words": gettext("{free} of {total} free").format(**free),
+    }
 
 
 def _room() -> Iterator[Json]:
-    yield {"label": _("Finished files"), "value": filesizeformat(figures.library_bytes())}
+    yield {"label": _("Finished files"), "value": filesizeformat(Task.objects.stored_bytes())}
     yield {"label": _("Unfinished ones in the work folder"), "value": filesizeformat(figures.work_bytes())}
     yield {"label": _("Downloads leave free"), "value": filesizeformat(settings.FREE_SPACE_FLOOR)}
 

@@ -7,7 +7,7 @@ deleted since.
 import contextlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import reduce
@@ -21,7 +21,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from downloads.models import Task, TaskQuerySet, WorkerProcess
-from downloads.states import Status
+from downloads.states import Status, Wait
 
 DAYS: Final = 30
 MOST: Final = 8  # sites and reasons that are named
@@ -31,7 +31,7 @@ BLOCK: Final = 512  # bytes: in these `stat` says what a file takes of the disk,
 
 @dataclass(frozen=True)
 class Day:
-    """What ended on a day of the server's time zone; `file_bytes` is the size of the files that were finished."""
+    """What ended on a day of the server's time zone; `file_bytes` is what was finished, with the files beside it."""
 
     date: date
     completed: int = 0
@@ -60,17 +60,19 @@ class Failures:
 
 @dataclass(frozen=True)
 class Queue:
-    """What runs, with its speed in bytes a second; what waits for a worker, for its next attempt, for somebody's start.
+    """What runs, with its speed in bytes a second, and what waits.
 
-    `oldest` is for how long the first of those that wait for a worker has been doing so.
+    That is for a worker, `oldest` of which has been waiting so long; for something else, such as room on the disk; for
+    the time of its next attempt; for somebody to start it.
     """
 
     running: int
     speed: int
     ready: int
+    oldest: timedelta
+    others: Mapping[Wait, int]
     later: int
     unstarted: int
-    oldest: timedelta
 
 
 @dataclass(frozen=True)
@@ -136,15 +138,20 @@ def failures() -> list[Failures]:
 def queue() -> Queue:
     """What runs and waits now."""
     waiting = Task.objects.filter(is_playlist=False)
-    ready = Task.objects.ready().count()
+    queued = waiting.filter(status=Status.QUEUED)
+    ready = Task.objects.ready().filter(waits_for=Wait.NONE)
+    others = queued.exclude(waits_for=Wait.NONE).values_list("waits_for").annotate(Count("pk")).order_by("waits_for")
+    counts = {Wait(wait): count for wait, count in others}
+    ready_count = ready.count()
     running = Task.objects.running().aggregate(count=Count("pk"), speed=Coalesce(Sum("speed"), 0))
     return Queue(
         running=running["count"],
         speed=running["speed"],
-        ready=ready,
-        later=waiting.filter(status=Status.QUEUED).count() - ready,
+        ready=ready_count,
+        oldest=ready.longest_wait(),
+        others=counts,
+        later=queued.count() - ready_count - sum(counts.values()),
         unstarted=waiting.filter(status=Status.PENDING).count(),
-        oldest=Task.objects.longest_wait(),
     )
 
 
@@ -158,13 +165,6 @@ def workers() -> list[Working]:
         count = held.count() if len(tasks) == TASKS_OF_A_WORKER else len(tasks)
         found.append(Working(process, tasks, count))
     return found
-
-
-def library_bytes() -> int:
-    """The size of all finished files, by their rows; those beside them are not counted."""
-    kept = Task.objects.filter(status=Status.COMPLETED, finished_at__isnull=False, is_playlist=False)
-    total: int = kept.aggregate(total=Coalesce(Sum("file_size"), 0))["total"]
-    return total
 
 
 def work_bytes() -> int:
@@ -201,7 +201,7 @@ def _summed(by: Case | F) -> Any:  # noqa: ANN401  a query of dictionaries
         .annotate(
             completed=Count("finished_at", filter=is_completed),
             failed=Count("finished_at", filter=is_failed),
-            file_bytes=Coalesce(Sum("file_size", filter=is_completed), 0),
+            file_bytes=Coalesce(Sum("stored_bytes", filter=is_completed), 0),
         )
     )
 

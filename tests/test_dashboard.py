@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from downloads import dashboard, figures, storage
 from downloads.engine.errors import SENTENCES, Reason
+from downloads.figures import Disk
 from downloads.models import Task, WorkerProcess
 from downloads.readiness import Check, Finding, Readiness
-from downloads.states import Status
+from downloads.states import Status, Wait
 from tests.tasks import task_in
 
 pytestmark = pytest.mark.django_db
@@ -44,8 +45,8 @@ def test_each_of_the_last_30_days_is_there(at_noon):
 
 
 def test_what_ended_on_a_day_is_summed_up(at_noon):
-    ended(file_size=100)
-    ended(file_size=23)
+    ended(stored_bytes=100)
+    ended(stored_bytes=23)
     ended(Status.FAILED)
     ended(Status.CANCELLED)
     ended(is_playlist=True)
@@ -72,8 +73,8 @@ def test_what_ended_before_is_left_out(at_noon):
 
 
 def test_the_sites_with_most_downloads_come_first(at_noon):
-    ended(site="b.example", file_size=5)
-    ended(site="b.example", file_size=6)
+    ended(site="b.example", stored_bytes=5)
+    ended(site="b.example", stored_bytes=6)
     ended(site="a.example")
     ended(Status.FAILED, site="a.example")
     ended(Status.FAILED)
@@ -97,11 +98,13 @@ def test_what_waits_is_told_apart():
     task_in("pending")
     task_in("queued", queued_at=Now() - timedelta(seconds=100))
     task_in("queued", available_at=Now() + timedelta(hours=1))
+    task_in("queued", waits_for=Wait.ROOM)
     task_in("downloading", speed=1000)
     task_in("processing")
     Task.objects.create(url="https://example.com/", is_playlist=True, status=Status.QUEUED)
     found = figures.queue()
     assert (found.running, found.speed, found.ready, found.later, found.unstarted) == (2, 1000, 1, 1, 1)
+    assert found.others == {Wait.ROOM: 1}
     assert 100 <= found.oldest.total_seconds() < 110
 
 
@@ -117,12 +120,12 @@ def test_a_worker_is_shown_with_what_it_holds(monkeypatch):
 
 def test_the_room_that_files_take_is_summed_up(settings, tmp_path):
     settings.WORK_DIR = tmp_path
-    ended(file_size=2 * GIGABYTE)
-    ended(file_size=GIGABYTE)
-    ended(Status.FAILED, file_size=GIGABYTE)
+    ended(stored_bytes=2 * GIGABYTE)
+    ended(stored_bytes=GIGABYTE)
+    ended(Status.FAILED, stored_bytes=GIGABYTE)
     (tmp_path / "task").mkdir()
     (tmp_path / "task" / "media.mp4.part").write_bytes(bytes(100_000))
-    assert figures.library_bytes() == 3 * GIGABYTE
+    assert Task.objects.stored_bytes() == 3 * GIGABYTE
     assert 100_000 <= figures.work_bytes() < 200_000
 
 
@@ -137,7 +140,7 @@ def test_one_file_system_is_shown_once(settings, tmp_path):
 # How it is said
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def checks(monkeypatch):
     """What the checks find, all well: those of the real ones that need nothing but words."""
     found = {
@@ -150,11 +153,12 @@ def checks(monkeypatch):
         Readiness({name: Check(lambda name=name: found[name], "{reason}") for name in found}),
     )
     monkeypatch.setattr(storage, "room", lambda _: storage.Room(100 * GIGABYTE, is_short=False))
+    monkeypatch.setattr(figures, "disks", lambda: [Disk([], 200 * GIGABYTE, 100 * GIGABYTE)])
     return found
 
 
 @pytest.fixture
-def worker():
+def worker(checks):
     WorkerProcess.objects.beat("host:1", concurrency=4, version="1.0.0")
 
 
@@ -173,7 +177,7 @@ def test_all_is_well(admin_client, worker):
     assert "days and times are those of UTC" in page
 
 
-def test_without_a_worker_it_says_what_to_do(admin_client):
+def test_without_a_worker_it_says_what_to_do(admin_client, checks):
     page = first_page(admin_client)
     assert "Something does not work." in page
     assert "No worker gave a sign of life lately, so nothing is downloaded: start one" in page
@@ -198,6 +202,7 @@ def test_a_lost_worker_and_an_old_engine_need_attention(admin_client, worker, ch
 )
 def test_a_disk_that_fills_up_is_said_in_time(admin_client, worker, monkeypatch, free, words):
     monkeypatch.setattr(storage, "room", lambda _: storage.Room(free, is_short=True))
+    monkeypatch.setattr(figures, "disks", lambda: [Disk([], 200 * GIGABYTE, free)])
     assert words in first_page(admin_client)
 
 
@@ -217,14 +222,15 @@ def test_a_failure_is_said_in_words_and_leads_to_its_task(admin_client, worker):
     assert "1 task" in admin_client.get(html.unescape(address)).text
 
 
-@pytest.mark.parametrize("row", range(4))
+@pytest.mark.parametrize("row", range(5))
 def test_what_waits_leads_to_its_list(admin_client, worker, row):
+    task_in("queued", waits_for=Wait.ROOM)
     address = dashboard.dashboard()["queue"][row]["address"]
     assert admin_client.get(address).status_code == 200
 
 
 def test_numbers_and_days_are_said_in_both_languages(admin_client, worker, at_noon):
-    ended(file_size=GIGABYTE, site="example.com")
+    ended(stored_bytes=GIGABYTE, site="example.com")
     assert "March 10 1 0 1.0 GB" in first_page(admin_client)
     chinese = first_page(admin_client, **{"Accept-Language": "zh-CN"})
     assert "03月10日 1 0 1.0 GB" in chinese

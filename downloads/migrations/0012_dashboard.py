@@ -23,6 +23,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='task',
-            index=models.Index(condition=models.Q(('finished_at__isnull', False)), fields=['status', 'finished_at', 'is_playlist', 'site', 'file_size'], name='task_ended'),
+            index=models.Index(condition=models.Q(('finished_at__isnull', False)), fields=['status', 'finished_at', 'is_playlist', 'site', 'stored_bytes'], name='task_ended'),
         ),
     ]

@@ -173,7 +173,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def stored_bytes(self) -> int:
         """How many bytes the finished files have together, with what is beside them."""
-        stored: int = self.filter(status=Status.COMPLETED).aggregate(sum=Coalesce(Sum("stored_bytes"), 0))["sum"]
+        # All that is completed has such a time; saying so, the index `task_ended` has the whole answer.
+        completed = self.filter(status=Status.COMPLETED, finished_at__isnull=False)
+        stored: int = completed.aggregate(sum=Coalesce(Sum("stored_bytes"), 0))["sum"]
         return stored
 
     def matching(self, text: str) -> Self:
@@ -439,7 +441,7 @@ class Task(models.Model):
             ),
             # Holds all that is summed up over days and sites, so that no row is read for that
             models.Index(
-                fields=["status", "finished_at", "is_playlist", "site", "file_size"],
+                fields=["status", "finished_at", "is_playlist", "site", "stored_bytes"],
                 name="task_ended",
                 condition=Q(finished_at__isnull=False),
             ),
