@@ -58,6 +58,17 @@ class Environment(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="an address of this machine to listen on, such as 127.0.0.1")
     port: int = Field(8000, ge=1, le=65535, description="a whole number from 1 to 65535")
+    path_prefix: str = Field(
+        "",
+        pattern=r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$",
+        description="a path without a slash at its end, such as /downie",
+    )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="addresses or networks in CIDR form separated by commas, such as 127.0.0.1,10.0.0.0/8"
+    )
+    accel_prefix: str = Field(
+        "", pattern=r"^/([A-Za-z0-9._~-]+/)*$", description="a path between slashes, such as /_library/"
+    )
     allow_anonymous: bool = Field(default=False, description="true or false")
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="host names separated by commas, such as downloads.example.org"

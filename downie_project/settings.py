@@ -53,6 +53,12 @@ FFMPEG_DIR = ENVIRONMENT.ffmpeg_dir
 REDIS_URL = ENVIRONMENT.redis_url
 SCALED = REDIS_URL is not None
 
+# Where browsers find the service: under a path of a reverse proxy, perhaps, whose headers then say who asks
+PATH_PREFIX = ENVIRONMENT.path_prefix
+FORCE_SCRIPT_NAME = PATH_PREFIX or None
+TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
+ACCEL_PREFIX = ENVIRONMENT.accel_prefix  # where that proxy finds the library, if it sends the files
+
 SECRET_KEY = secret_key(ENVIRONMENT, DATA_DIR)
 DEBUG = False
 ALLOW_ANONYMOUS = ENVIRONMENT.allow_anonymous
@@ -135,7 +141,7 @@ TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
 
-STATIC_URL = "/static/"
+STATIC_URL = f"{PATH_PREFIX}/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 
 # What a browser may do with our pages
@@ -171,6 +177,7 @@ CORS_ALLOW_PRIVATE_NETWORK = True
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = f"{PATH_PREFIX}/"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SAMESITE = "Lax"

@@ -53,7 +53,7 @@ class Caller:
 
 
 def is_api(path: str) -> bool:
-    """Whether programs ask here, and want errors as the API says them."""
+    """Whether programs ask at this address, without the prefix, and want errors as the API says them."""
     return path.startswith("/api/") or path in ("/api", "/metrics")
 
 
@@ -107,9 +107,9 @@ def admit(request: HttpRequest) -> None:
 
 def scope_of(request: HttpRequest) -> Scope:
     """What a key has to be good for to do this."""
-    if request.method in SAFE_METHODS or request.path == TICKET:
+    if request.method in SAFE_METHODS or request.path_info == TICKET:
         return Scope.READ
-    return Scope.ADD if ADDING.fullmatch(request.path) else Scope.MANAGE
+    return Scope.ADD if ADDING.fullmatch(request.path_info) else Scope.MANAGE
 
 
 def _admit_key(key: ApiKey, scope: Scope) -> None:

@@ -2,13 +2,18 @@
 
 Django's own file response reads a whole file into memory under ASGI. So a view answers with the file's path in a header
 that never leaves the process, and `FileSender`, which is wrapped around Django, sends that file in its place.
+
+With `DOWNIE_ACCEL_PREFIX` the reverse proxy sends it: it is told the file's place in the library by `X-Accel-Redirect`.
 """
 
 import asyncio
+import mimetypes
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from django.conf import settings
 from django.http import HttpResponse
+from django.utils.http import content_disposition_header
 from starlette.responses import FileResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -41,7 +46,7 @@ def is_playable(file_name: str) -> bool:
 
 
 def hand_over(task: Task, *, inline: bool = False) -> HttpResponse:
-    """The answer that lets `FileSender` send the task's file: as an attachment, unless a player wants it.
+    """The answer by which the task's file is sent: as an attachment, unless a player wants it.
 
     Raises:
         Refused: FILE_NOT_FOUND, somebody moved or deleted it; FILE_NOT_PLAYABLE, browsers do not play this kind.
@@ -50,11 +55,21 @@ def hand_over(task: Task, *, inline: bool = False) -> HttpResponse:
         raise Refused("FILE_NOT_PLAYABLE", "Browsers do not play this kind of file; fetch it without inline.")
     if not storage.is_stored(task.file_name, task.file_size):
         raise Refused("FILE_NOT_FOUND", "The file of this task is no longer in the library.")
-    headers = {HEADER: quote(str(storage.library_path(task.file_name)))}
-    if inline:
-        kind = PLAYABLE[Path(task.file_name).suffix.lower()]
-        headers |= {TYPE_HEADER: kind, "Content-Security-Policy": SANDBOX}
-    return HttpResponse(headers=headers)
+    kind = PLAYABLE[Path(task.file_name).suffix.lower()] if inline else ""
+    headers = {"Content-Security-Policy": SANDBOX} if inline else {}
+    if settings.ACCEL_PREFIX:
+        return HttpResponse(headers=headers | _for_the_proxy(task.file_name, kind))
+    headers |= {HEADER: quote(str(storage.library_path(task.file_name)))}
+    return HttpResponse(headers=headers | ({TYPE_HEADER: kind} if inline else {}))
+
+
+def _for_the_proxy(file_name: str, kind: str) -> dict[str, str]:
+    name = Path(file_name).name
+    return {
+        "X-Accel-Redirect": settings.ACCEL_PREFIX + quote(file_name),
+        "Content-Type": kind or mimetypes.guess_type(name)[0] or "application/octet-stream",
+        "Content-Disposition": content_disposition_header(as_attachment=not kind, filename=name) or "",
+    }
 
 
 class FileSender:

@@ -58,13 +58,13 @@ def rate_limited(get_response: GetResponse) -> GetResponse:
     """Count what each client asks, by its key or else its address, and refuse what is too much."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if request.path == access.HEALTH:
+        if request.path_info == access.HEALTH:
             return get_response(request)
         key = access.key_of(request)
         if key is None and access.is_loopback(access.address_of(request)) and access.is_free(request):
             return get_response(request)
         client = f"key {key.public_id}" if key else _client(request)
-        counts = limits.count(client, limits.policies_for(request.method, request.path))
+        counts = limits.count(client, limits.policies_for(request.method, request.path_info))
         is_within = all(each.is_within for each in counts)
         response = get_response(request) if is_within else _too_much(request, "requests")
         return _with_counts(response, counts)
@@ -93,9 +93,9 @@ def access_checked(get_response: GetResponse) -> GetResponse:
     """Refuse whoever may not ask; pages lead to the login instead. The admin looks after itself."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if request.path == access.HEALTH or request.path.startswith(reverse("admin:index")):
+        if request.path_info == access.HEALTH or request.path.startswith(reverse("admin:index")):
             return get_response(request)
-        if not access.is_api(request.path):
+        if not access.is_api(request.path_info):
             may_pass = access.is_free(request) or request.user.is_authenticated
             return get_response(request) if may_pass else _to_login(request)
         try:
@@ -119,7 +119,9 @@ def _denial(request: HttpRequest, denied: Denied) -> HttpResponseBase:
 
 
 def _to_login(request: HttpRequest) -> HttpResponseBase:
-    return redirect_to_login(request.get_full_path() if request.method in SAFE_METHODS else "/", reverse("admin:login"))
+    return redirect_to_login(
+        request.get_full_path() if request.method in SAFE_METHODS else reverse("home"), reverse("admin:login")
+    )
 
 
 def _too_much(request: HttpRequest, what: str, *counts: Count) -> HttpResponseBase:
@@ -138,7 +140,7 @@ def _client(request: HttpRequest) -> str:
 
 
 def _refusal(request: HttpRequest, code: str, sentence: str, *, status: int) -> HttpResponseBase:
-    if access.is_api(request.path):
+    if access.is_api(request.path_info):
         return error_response(code, sentence, status=status)
     return HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8")
 
@@ -149,7 +151,7 @@ def json_errors(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         is_page = not response.headers.get("Content-Type", "").startswith("application/json")
-        if request.path.startswith("/api/") and response.status_code in SENTENCES and is_page:
+        if request.path_info.startswith("/api/") and response.status_code in SENTENCES and is_page:
             code, sentence = SENTENCES[response.status_code]
             answer = error_response(code, sentence, status=response.status_code)
             for name, value in response.headers.items():

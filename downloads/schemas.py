@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
+
 from downloads.models import MAX_FAILURES, Task
 from downloads.states import Status
 
@@ -48,7 +50,7 @@ def task_json(task: Task) -> dict[str, Any]:
         "uploader": task.uploader,
         "duration": task.duration,
         "thumbnail": task.thumbnail,
-        "picture_url": f"/api/downloads/tasks/{task.id}/picture" if task.has_picture else "",
+        "picture_url": f"{settings.PATH_PREFIX}/api/downloads/tasks/{task.id}/picture" if task.has_picture else "",
         "is_live": task.is_live,
         "is_playlist": task.is_playlist,
         "playlist_id": task.playlist_id,
@@ -58,7 +60,7 @@ def task_json(task: Task) -> dict[str, Any]:
         "file_name": task.file_name if has_file else "",
         "side_files": task.side_files if has_file else [],
         "file_size": task.file_size,
-        "file_url": f"/api/downloads/tasks/{task.id}/file" if has_file else "",
+        "file_url": f"{settings.PATH_PREFIX}/api/downloads/tasks/{task.id}/file" if has_file else "",
         "revision": task.revision,
     }
 

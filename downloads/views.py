@@ -117,7 +117,7 @@ def theme(request: HttpRequest) -> HttpResponse:
     response = redirect(_way_back(request))
     chosen = request.POST.get("theme", "")
     if chosen in THEMES:
-        response.set_cookie("theme", chosen, max_age=THEME_KEPT, samesite="Lax", httponly=True)
+        response.set_cookie("theme", chosen, max_age=THEME_KEPT, path=reverse("home"), samesite="Lax", httponly=True)
     return response
 
 
@@ -273,13 +273,13 @@ def manifest(request: HttpRequest) -> HttpResponse:  # noqa: ARG001  a view
         )
     ]
     content = {
-        "id": "/",
+        "id": reverse("home"),
         "name": "Downie Enhanced",
         "short_name": "Downie",
         "description": gettext("Paste a link, get a finished file."),
         "lang": get_language(),
-        "start_url": "/",
-        "scope": "/",
+        "start_url": reverse("home"),
+        "scope": reverse("home"),
         "display": "standalone",
         "background_color": "#f5f6f8",
         "theme_color": "#4353d8",

@@ -13,15 +13,16 @@ const form = document.getElementById("connection");
 const { server, key, quality } = form.elements;
 const part = (id) => document.getElementById(id);
 
-/** The origin that was typed, with or without `http://`; null if it is none. */
-function origin() {
+/** The address that was typed, with or without `http://`, with the path of a proxy if there is one; null if it is none. */
+function address() {
   const typed = server.value.trim();
   const url = URL.parse(/^\w+:\/\//.test(typed) ? typed : `http://${typed}`);
-  return url && /^https?:$/.test(url.protocol) && !url.username && !url.password ? url.origin : null;
+  const isOne = url && /^https?:$/.test(url.protocol) && !url.username && !url.password;
+  return isOne ? (url.origin + url.pathname).replace(/\/+$/, "") : null;
 }
 
 function warn() {
-  const url = URL.parse(origin() ?? "");
+  const url = URL.parse(address() ?? "");
   const isOpen = url?.protocol === "http:" && !LOOPBACK.test(url.hostname);
   part("insecure").textContent = isOpen ? say("server_insecure") : "";
 }
@@ -58,13 +59,13 @@ function siteRow(host) {
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const address = origin();
-  server.ariaInvalid = String(!address);
-  if (!address) return tell({ problem: say("server_invalid") });
-  server.value = address;
-  const answer = ask(serverAccess(address));
+  const typed = address();
+  server.ariaInvalid = String(!typed);
+  if (!typed) return tell({ problem: say("server_invalid") });
+  server.value = typed;
+  const answer = ask(serverAccess(typed));
   tell({ news: say("testing") });
-  await save({ server: address, key: key.value.trim(), quality: quality.value });
+  await save({ server: typed, key: key.value.trim(), quality: quality.value });
   try {
     await answer;
     await giveBack();

@@ -400,6 +400,7 @@ def test_each_refusal_says_what_to_do(extension, guarded, origin):
         "This API key may not do that: it needs the scopes read and add."
     )
     assert refusal(origin.base).startswith(f"What answers at {origin.base} is not Downie Enhanced")
+    assert refusal(f"{origin.base}/downie/").startswith(f"What answers at {origin.base}/downie is not")
     assert refusal("127.0.0.1:1").startswith("http://127.0.0.1:1 cannot be reached")
     assert refusal("ftp://localhost").startswith("This is not the address of a server")
 

@@ -52,7 +52,7 @@ def envelope(get_response: GetResponse) -> GetResponse:
     """Wrap what is JSON under /api; outside of all other middleware, so that their errors are wrapped as well."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if not request.path.startswith("/api/") or request.path in NEVER:
+        if not request.path_info.startswith("/api/") or request.path_info in NEVER:
             return get_response(request)
         word = request.GET.get(PARAMETER, "false").lower()
         if word not in WORDS:

@@ -3,6 +3,7 @@
  * the field. The form goes to the server as it is, which takes it apart as it does without scripts.
  */
 
+import { pageOf } from "./addresses.js";
 import * as api from "./api.js";
 import { linksIn, MOST } from "./links.js";
 import { put, show } from "./list.js";
@@ -133,7 +134,7 @@ function forgetHeight() {
 /** A duplicate: said, with the way to it, and to be had all the same. */
 function sayHere({ url, task_id, title, sentence }) {
   const line = Object.assign(document.createElement("p"), { className: "here" });
-  const link = Object.assign(document.createElement("a"), { href: `/tasks/${task_id}`, textContent: title, dir: "auto" });
+  const link = Object.assign(document.createElement("a"), { href: pageOf(task_id), textContent: title, dir: "auto" });
   const again = Object.assign(document.createElement("button"), {
     className: "button", name: "again", value: "on", textContent: phrase("again"), type: "button",
   });

@@ -1,36 +1,35 @@
 /** The REST API. Every function throws an Error whose message is a sentence for people, in their language. */
 
+import { API, ROOT } from "./addresses.js";
 import { phrase, say } from "./words.js";
 
-const BASE = "/api/downloads";
-
-export const task = (id) => body(ask(`${BASE}/tasks/${id}`));
-export const stats = () => body(ask(`${BASE}/stats`));
-export const extract = (wanted) => body(send(`${BASE}/extract`, wanted));
-export const presets = () => body(ask(`${BASE}/presets`));
+export const task = (id) => body(ask(`${API}/tasks/${id}`));
+export const stats = () => body(ask(`${API}/stats`));
+export const extract = (wanted) => body(send(`${API}/extract`, wanted));
+export const presets = () => body(ask(`${API}/presets`));
 
 /** Do one of `start`, `pause`, `finish`, `cancel` to a task. */
-export const act = (verb, id) => ask(`${BASE}/${verb}/${id}`, { method: "POST" });
+export const act = (verb, id) => ask(`${API}/${verb}/${id}`, { method: "POST" });
 
 /** Do one of `start`, `pause`, `cancel` to many. @returns {Promise<object[]>} what became of each */
-export const actOnMany = async (verb, ids) => (await body(send(`${BASE}/batch/${verb}`, ids))).results;
+export const actOnMany = async (verb, ids) => (await body(send(`${API}/batch/${verb}`, ids))).results;
 
 /** Delete these, also while the page is being left. */
 export function remove(ids, deleteFiles) {
-  return send(`${BASE}/batch/delete?delete_file=${deleteFiles}`, ids, { keepalive: true });
+  return send(`${API}/batch/delete?delete_file=${deleteFiles}`, ids, { keepalive: true });
 }
 
 /** One page of the list. @returns {Promise<{tasks: object[], total: number}>} */
 export async function list(query) {
-  const response = await ask(`${BASE}/tasks?${new URLSearchParams(query)}`);
+  const response = await ask(`${API}/tasks?${new URLSearchParams(query)}`);
   return { tasks: await response.json(), total: Number(response.headers.get("X-Total-Count")) };
 }
 
-export const counts = (query) => body(ask(`${BASE}/counts?${new URLSearchParams(query)}`));
+export const counts = (query) => body(ask(`${API}/counts?${new URLSearchParams(query)}`));
 
 /** Post the form of the page as it is. @returns {Promise<object[]>} what became of each link */
 export async function add(form) {
-  const answer = await ask("/", { method: "POST", body: form, headers: { Accept: "application/json" } });
+  const answer = await ask(ROOT, { method: "POST", body: form, headers: { Accept: "application/json" } });
   return (await answer.json()).results;
 }
 

@@ -1,5 +1,7 @@
 /** The feed: a WebSocket that comes back by itself. */
 
+import { API } from "./addresses.js";
+
 const SILENCE = 45_000; // the service says something every 30 s; after this long the connection is dead
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15_000;
@@ -16,7 +18,7 @@ export function follow(take, tell) {
 
   function connect() {
     clearTimeout(retry);
-    socket = new WebSocket(`${location.origin.replace("http", "ws")}/api/downloads/ws`);
+    socket = new WebSocket(`${location.origin.replace("http", "ws")}${API}/ws`);
     socket.onopen = () => {
       wait = FIRST_WAIT;
       tell(true);

@@ -2,6 +2,7 @@
 
 import { act, copyLinks, openDetails, openSource, playIfPossible, toggle } from "./actions.js";
 import { focusField } from "./add.js";
+import { ROOT } from "./addresses.js";
 import { undoLast } from "./deletion.js";
 import { rowOf, shownIds } from "./list.js";
 import { showHelp } from "./menus.js";
@@ -59,7 +60,7 @@ const STEPS = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 };
 const EVERYWHERE = {
   "?": () => showHelp,
   "/": () => focusOn(document.getElementById("q")),
-  n: () => (document.getElementById("add") ? focusField : () => location.assign("/")),
+  n: () => (document.getElementById("add") ? focusField : () => location.assign(ROOT)),
   u: () => undoLast,
 };
 

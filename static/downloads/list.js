@@ -3,6 +3,7 @@
  * news changes the rows that are here at once, and where it may change which rows are here, the page is asked for anew.
  */
 
+import { ROOT } from "./addresses.js";
 import * as api from "./api.js";
 import { fillRow, makeRow } from "./row.js";
 import { data, numberText, phrase } from "./words.js";
@@ -62,7 +63,7 @@ export function put(task) {
 export function drop(id) {
   leaving.delete(id);
   const wasHere = ids.includes(id);
-  if (isSingle && id === data.task.id) location.assign("/");
+  if (isSingle && id === data.task.id) location.assign(ROOT);
   ids = ids.filter((other) => other !== id);
   tasks.delete(id);
   if (wasHere) arrange();

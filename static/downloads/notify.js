@@ -1,5 +1,6 @@
 /** Notifications when a download ends: only for those who switched them on, and only while the page is not seen. */
 
+import { pageOf, ROOT } from "./addresses.js";
 import { titleOf } from "./row.js";
 import { recall, remember } from "./remembered.js";
 import { announce, data, phrase } from "./words.js";
@@ -39,7 +40,7 @@ async function tell(task) {
   const text = phrase("ended", { title: titleOf(task), state: data.states[task.status] });
   announce(text);
   if (!isOn() || document.visibilityState === "visible") return;
-  const options = { body: data.states[task.status], icon: "/static/downloads/icon-192.png", tag: task.id, data: `/tasks/${task.id}` };
+  const options = { body: data.states[task.status], icon: `${ROOT}static/downloads/icon-192.png`, tag: task.id, data: pageOf(task.id) };
   const worker = await navigator.serviceWorker?.ready;
   worker?.showNotification(titleOf(task), options);
 }

@@ -2,6 +2,7 @@
 
 import { wireActions } from "./actions.js";
 import { wireForm } from "./add.js";
+import { ROOT } from "./addresses.js";
 import { wireDeletion } from "./deletion.js";
 import { follow } from "./feed.js";
 import { count, tellConnection, wireHeader } from "./header.js";
@@ -35,4 +36,4 @@ document.getElementById("bookmarklet")?.addEventListener("click", (event) => {
   event.preventDefault(); // it is for dragging; the policy of this page would not let it run
   toast(phrase("bookmark"));
 });
-navigator.serviceWorker?.register("/service-worker.js").catch(() => {}); // then there are no notifications
+navigator.serviceWorker?.register(`${ROOT}service-worker.js`).catch(() => {}); // then there are no notifications

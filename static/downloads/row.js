@@ -1,5 +1,6 @@
 /** One task's row. `downloads/rows.py` says the same for the page's first rendering. */
 
+import { fileOf, pageOf } from "./addresses.js";
 import {
   clockText, data, durationText, numberText, percentText, phrase, say, sizeText,
 } from "./words.js";
@@ -15,7 +16,7 @@ export function makeRow(task) {
   row.setAttribute("aria-labelledby", `title-${task.id}`);
   const parts = partsOf(row);
   parts.title.id = `title-${task.id}`;
-  for (const name of ["title", "stage", "details"]) parts[name].href = `/tasks/${task.id}`;
+  for (const name of ["title", "stage", "details"]) parts[name].href = pageOf(task.id);
   return row;
 }
 
@@ -111,10 +112,10 @@ function fillBar(bar, task) {
 
 function fillLinks(parts, task) {
   parts.site.href = parts.source.href = task.url;
-  parts.file.href = `/api/downloads/tasks/${task.id}/file`;
-  parts.play.href = `/tasks/${task.id}#play`;
+  parts.file.href = fileOf(task.id);
+  parts.play.href = `${pageOf(task.id)}#play`;
   show(parts.cure_line, Boolean(cureOf(task)));
-  parts.cure.href = `/tasks/${task.id}#${cureOf(task)?.field ?? ""}`;
+  parts.cure.href = `${pageOf(task.id)}#${cureOf(task)?.field ?? ""}`;
 }
 
 function fillLabels(parts, task) {

@@ -1,5 +1,6 @@
 /** Plays a finished file in the page. */
 
+import { fileOf } from "./addresses.js";
 import { titleOf } from "./row.js";
 
 const dialog = document.getElementById("stage");
@@ -11,7 +12,7 @@ export function play(task) {
   dialog.querySelector("h2").textContent = titleOf(task);
   if (task.picture_url) video.poster = task.picture_url;
   else video.removeAttribute("poster");
-  video.src = `/api/downloads/tasks/${task.id}/file?inline=true`;
+  video.src = `${fileOf(task.id)}?inline=true`;
   video.onerror = () => {
     error.hidden = false;
   };
