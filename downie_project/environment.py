@@ -104,6 +104,7 @@ class Environment(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="one of DEBUG, INFO, WARNING, ERROR"
     )
+    log_format: Literal["console", "json"] = Field("console", description="console or json")
     secret_key: SecretStr | None = Field(None, min_length=32, description="a random text of 32 characters or more")
     database_url: str | None = Field(
         None,

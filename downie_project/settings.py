@@ -198,8 +198,11 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)-7s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"about": {"()": "downloads.logs.About"}},
+    "formatters": {"console": {"()": "downloads.logs.Console"}, "json": {"()": "downloads.logs.Json"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "filters": ["about"], "formatter": ENVIRONMENT.log_format},
+    },
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "downloads": {"level": ENVIRONMENT.log_level},

@@ -5,6 +5,7 @@ Each changes the row, and once that is committed sends the message and tells the
 
 import contextlib
 import json
+import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,8 @@ from downloads.states import RUNNING, Status, Stop
 
 STOP_WAIT = 3.0  # seconds that a request to stop is waited for
 LOOK_EVERY = 0.05
+
+logger = logging.getLogger(__name__)
 
 
 def address_policy() -> AddressPolicy:
@@ -185,6 +188,8 @@ def add_all(wishes: Sequence[Wish]) -> list[Added | Refused]:
         for place, task in enumerate(new):
             task.created_at = Now() + timedelta(microseconds=place)  # keeps their order
         Task.objects.bulk_create(new)
+        for task in new:
+            logger.info("Added, %s: %s", task.status, task.url, extra={"task": task.pk})
         transaction.on_commit(partial(announce, new))
         waiting = [
             result.task

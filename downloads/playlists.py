@@ -31,7 +31,7 @@ def expand(task: Task, lease: UUID, facts: Facts, listed: Sequence[ListedItem], 
     task.expand(lease, facts, items, total=total, skipped=len(listed) - len(items))
     storage.discard(task.id)
     live.tasks_changed([task, *Task.objects.filter(playlist=task)])
-    logger.info("Task %s: a playlist; %d of its %d entries are tasks now", task.id, len(items), total)
+    logger.info("A playlist; %d of its %d entries are tasks now", len(items), total)
 
 
 def progressed(playlist_id: str) -> None:

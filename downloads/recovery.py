@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from downie_project.version import VERSION
-from downloads import actors, broker, live, pictures, retention, runner, storage
+from downloads import actors, broker, live, logs, pictures, retention, runner, storage
 from downloads.models import BEAT_EVERY, GOES_ON, LeaseLost, Task, WebhookDelivery, WorkerProcess
 from downloads.states import Status
 
@@ -38,7 +38,8 @@ def begin() -> None:
 def sweep() -> None:
     """Mend every task whose worker is dead, and send a message for every ready task whose message is lost."""
     for task in Task.objects.seize(actors.worker_name()):
-        _mend(task)
+        with logs.about(task=task.id, lease=task.lease):
+            _mend(task)
     room = storage.usable(Task.objects.beside(actors.worker_name()).bytes_to_come())
     tell_room(room)
     send_again(room)
@@ -99,9 +100,9 @@ def _mend(task: Task) -> None:
             task.hand_back(task.lease)
             actors.run_task.send(task.id)
             live.task_changed(task)
-            logger.info("Task %s: its worker is gone; it waits for another", task.id)
+            logger.info("The worker of the task is gone; it waits for another")
     except LeaseLost:
-        logger.info("Task %s: somebody else was faster to mend it", task.id)
+        logger.info("Somebody else was faster to mend the task")
 
 
 class Sweeper(threading.Thread):

@@ -15,7 +15,7 @@ import msgspec
 from django.conf import settings
 from django.utils import timezone
 
-from downloads import live, lookups, metrics, pictures, playlists, storage
+from downloads import live, logs, lookups, metrics, pictures, playlists, storage
 from downloads.engine import messages
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.filenames import NameFacts, library_folders, library_name
@@ -83,13 +83,14 @@ def run_task(task_id: str, *, engine: Engine, worker: str, stopping: threading.E
     task = Task.objects.claim(task_id, worker, storage.usable(to_come))
     if task is None or task.lease is None:
         return
-    logger.info("Task %s: attempt begins (%s)", task.id, task.url)
-    live.task_changed(task)
-    run = Run(task, task.lease, engine, stopping, spoken_for=to_come)
-    try:
-        run.to_the_end()
-    except (LeaseLost, Task.DoesNotExist):
-        logger.warning("Task %s: somebody else holds it by now, or it is gone; this attempt ends", task.id)
+    with logs.about(task=task.id, attempt=task.attempt, lease=task.lease):
+        logger.info("Attempt begins: %s", task.url)
+        live.task_changed(task)
+        run = Run(task, task.lease, engine, stopping, spoken_for=to_come)
+        try:
+            run.to_the_end()
+        except (LeaseLost, Task.DoesNotExist):
+            logger.warning("Somebody else holds the task by now, or it is gone; this attempt ends")
 
 
 class Run:
@@ -201,10 +202,12 @@ class Run:
                 self._progress(event)
             case messages.Found():
                 self._task.begin_download(self._lease, _facts(event))
+                logger.info("Found %r, downloading", event.title)
                 live.task_changed(self._task)
             case messages.Processing():
                 self._renew()  # the last progress of the download is written before the state that follows it
                 self._task.begin_processing(self._lease)
+                logger.info("Downloaded %d bytes, processing", self._task.downloaded_bytes)
                 live.task_changed(self._task)
         return None
 
@@ -294,6 +297,7 @@ class Run:
             self._fail(ending)
         else:
             self._task.hand_back(self._lease)
+            logger.info("The service ends; the task is back in the queue")
             live.task_changed(self._task)
 
     def _complete(self, done: messages.Done) -> Failure | None:
@@ -316,7 +320,7 @@ class Run:
             return _storing_failed(error)
         complete(task, self._lease, size, done.notes)
         for note in done.notes:
-            logger.info("Task %s: %s", task.id, note)
+            logger.info("%s", note)
         return None
 
     def _fail(self, failure: Failure) -> None:
@@ -334,10 +338,10 @@ class Run:
             return
         if failure.retryable and is_worth_it:
             task.retry_later(self._lease, failure, delay, failures)
-            logger.info("Task %s: %s Next attempt in %.0f s. %s", task.id, failure.sentence, delay, failure.detail)
+            logger.info("%s Next attempt in %.0f s. %s", failure.sentence, delay, failure.detail)
         else:
             task.fail(self._lease, failure)
-            logger.info("Task %s: failed. %s %s", task.id, failure.sentence, failure.detail)
+            logger.info("Failed. %s %s", failure.sentence, failure.detail)
         live.task_changed(task)
 
     def _wait_for_room(self, failure: Failure, failures: int) -> None:
@@ -352,7 +356,7 @@ class Run:
             failures = task.failures
         delay = _delay(failures) if failures else 0
         task.retry_later(self._lease, failure, delay, min(failures, MAX_FAILURES - 1), Wait.ROOM)
-        logger.info("Task %s: %s %s", task.id, failure.sentence, failure.detail)
+        logger.info("%s %s", failure.sentence, failure.detail)
         live.task_changed(task)
 
 
@@ -379,7 +383,7 @@ def complete(task: Task, lease: UUID, size: int, notes: Sequence[str] = ()) -> N
     task.finish(lease, size, notes)
     storage.discard(task.id)
     live.task_changed(task)
-    logger.info("Task %s: completed as %r, %d bytes", task.id, task.file_name, size)
+    logger.info("Completed as %r, %d bytes", task.file_name, size)
 
 
 def withdraw(task: Task) -> None:
@@ -400,7 +404,7 @@ def carry_out_stop(task: Task, lease: UUID) -> None:
     if stop == Stop.DELETE:
         pictures.discard([task.id])
     task.stopped(lease)
-    logger.info("Task %s: stopped on request (%s)", task.id, stop)
+    logger.info("Stopped on request (%s)", stop)
     if stop == Stop.DELETE:
         live.deleted(task)
     else:

@@ -243,7 +243,7 @@ def withdraw(task_id: str, names: Sequence[str]) -> None:
             _remove_drafts(task_id, path.parent)
             _remove_empty_folders(path.parent)
         except (OSError, OutsideLibrary) as error:
-            logger.warning("Task %s: %r stays in the library: %s", task_id, name, error)
+            logger.warning("%r stays in the library: %s", name, error, extra={"task": task_id})
 
 
 def _marks(folder: Path) -> set[tuple[int, int]]:

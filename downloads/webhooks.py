@@ -46,7 +46,11 @@ def deliver(delivery_id: str) -> None:
         delivery.give_up(claim, result)
     else:
         delivery.retry_later(claim, result, _delay(delivery.attempts))
-    logger.info("Webhook %s, attempt %d: %s", delivery.id, delivery.attempts, result.sentence or "delivered")
+    logger.info(
+        "Webhook: %s",
+        result.sentence or "delivered",
+        extra={"delivery": str(delivery.id), "attempt": str(delivery.attempts)},
+    )
 
 
 def body(delivery: WebhookDelivery) -> str:

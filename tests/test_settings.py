@@ -79,6 +79,7 @@ def the_only_line(run):
         ("DOWNIE_ALLOWED_NETWORKS", "10.0.0.0/8,nonsense", "192.168.1.0/24"),
         ("DOWNIE_ALLOWED_NETWORKS", "192.168.1.7/24", "192.168.1.0/24"),
         ("DOWNIE_LOG_LEVEL", "loud", "DEBUG, INFO, WARNING, ERROR"),
+        ("DOWNIE_LOG_FORMAT", "xml", "console or json"),
         ("DOWNIE_ALLOW_ANONYMOUS", "perhaps", "true or false"),
         ("DOWNIE_PATH_PREFIX", "downie", "such as /downie"),
         ("DOWNIE_PATH_PREFIX", "/downie/", "without a slash at its end"),

@@ -1,6 +1,7 @@
 """The parent's side of an engine child: starts, reads, stops and kills it. One `Engine` per process of the service."""
 
 import contextlib
+import logging
 import os
 import select
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import IO
 
 from downloads.engine import messages, releases
 from downloads.engine.egress_proxy import EgressProxy, Route
@@ -21,6 +23,9 @@ KEEP_ALIVE_EVERY = 2.0  # seconds; a child that hears nothing for 15 s kills its
 GRACE = 1.0  # seconds between TERM to the child and KILL to its whole group
 FORK_SERVER_AGE = 6 * 3600.0  # seconds; a fresh one now and then, so that nothing can pile up in it
 START_TIME_LIMIT = 30.0
+LINE_LIMIT = 8192  # bytes
+
+logger = logging.getLogger(__name__)
 
 
 class EngineUnavailable(Exception):
@@ -223,6 +228,13 @@ def environment(home: Path, tools: Path, release: Release) -> dict[str, str]:
     }
 
 
+def _log_lines(complaints: IO[bytes]) -> None:
+    """Log what a fork server and its children print, until the last of them ends."""
+    with complaints:
+        while line := complaints.readline(LINE_LIMIT):
+            logger.warning("The engine: %s", line.decode(errors="replace").rstrip())
+
+
 class _Server:
     """A running fork server."""
 
@@ -236,8 +248,10 @@ class _Server:
                 cwd=environment["HOME"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
                 pass_fds=[its.fileno(), *held],
             )
+        threading.Thread(target=_log_lines, args=[self._process.stderr], name="engine log", daemon=True).start()
         self._control = ours
         self._control.settimeout(START_TIME_LIMIT)
         self._started_at = time.monotonic()

@@ -1,5 +1,6 @@
 """The task, its attempts, and every verb that changes them. The row is the truth; all else is made from it."""
 
+import logging
 import re
 import secrets
 from collections.abc import Iterable, Sequence
@@ -56,6 +57,8 @@ WEAKER = {
 }
 # With one of these a task that cannot run on waits for another worker: nobody has asked it to end without its file
 GOES_ON = [Stop.NONE, Stop.FINISH]
+
+logger = logging.getLogger(__name__)
 
 
 class MoveRefused(Exception):
@@ -244,7 +247,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
                 return None
             task = self.get(pk=task_id)
             last = task.attempts.aggregate(last=Max("number"))["last"] or 0
-            task.attempts.create(number=last + 1, worker=worker)
+            task.attempt = last + 1
+            task.attempts.create(number=task.attempt, worker=worker)
             self.derive(task.playlist_id)
             return task
 
@@ -334,6 +338,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
         tasks = list(tasks)
         chosen = self.filter(pk__in=[task.pk for task in tasks])
         chosen.update(**{"status": target, "revision": F("revision") + 1, **_on_entering(target), **changes})
+        for task in tasks:
+            logger.info("The task is %s now", target, extra={"task": task.pk})
         WebhookDelivery.objects.announce(target, chosen)
         self.derive_all(tasks)
 
@@ -359,6 +365,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
 class Task(models.Model):
     """One link and what becomes of it."""
+
+    attempt = 0  # the number of the one that a claim has opened
 
     id = models.CharField(primary_key=True, max_length=ID_LENGTH, default=new_task_id, editable=False)
 
@@ -773,10 +781,10 @@ class Task(models.Model):
             if moved:
                 WebhookDelivery.objects.announce(target, [self])
                 Task.objects.derive(self.playlist_id)
-        if not moved and lease:
-            raise LeaseLost(self.pk)
         if not moved:
-            raise MoveRefused(Status(self.status))
+            raise LeaseLost(self.pk) if lease else MoveRefused(Status(self.status))
+        if not lease:
+            logger.info("The task is %s now", target, extra={"task": self.pk})
 
     def _end_attempt(self, outcome: Outcome, failure: Failure | None) -> None:
         self.attempts.filter(ended_at=None).update(
