@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -52,3 +53,28 @@ def test_a_service_downloads_on_postgresql_behind_a_socket_in_a_folder(service_o
         rows = connection.execute("SELECT id, status FROM downloads_task").fetchall()
     assert rows == [(task_id, "completed")]
     assert not (service_on_postgres.data / "db.sqlite3").exists()
+
+
+def test_a_backup_of_an_older_version_comes_back_as_this_one_has_it(database_url, tmp_path):
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE older")
+    service = Service(tmp_path / "data", DATABASE_URL=urlsplit(database_url)._replace(path="/older").geturl())
+
+    def manage(*arguments):
+        run = [sys.executable, "manage.py", *arguments]
+        subprocess.run(run, cwd=PROJECT, env=service.environment, check=True, capture_output=True)
+
+    insert = "INSERT INTO downloads_answeredrequest (caller, key, fingerprint, answer) VALUES (%s, %s, '', '')"
+    row = ("a\tb", "ü\\N")
+    manage("migrate", "downloads", "0004")
+    with psycopg.connect(service.environment["DATABASE_URL"]) as connection:
+        connection.execute(insert, row)
+    manage("backup", str(tmp_path / "older.tar.gz"))
+    with psycopg.connect(service.environment["DATABASE_URL"]) as connection:
+        connection.execute("DELETE FROM downloads_answeredrequest")
+    manage("restore", "--overwrite", str(tmp_path / "older.tar.gz"))
+
+    with psycopg.connect(service.environment["DATABASE_URL"]) as connection:
+        assert connection.execute("SELECT caller, key FROM downloads_answeredrequest").fetchall() == [row]
+        assert connection.execute("SELECT count(*) FROM downloads_preset").fetchall() == [(0,)]
+        connection.execute(insert, ("another", "number"))
