@@ -4,6 +4,9 @@ The service answers under the path itself, as behind a proxy that leaves the pat
 """
 
 import json
+import os
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -12,7 +15,7 @@ from websockets.sync.client import connect
 
 from downloads.prefix import Prefixed
 from tests.browser import needs_chromium, paste, row_of, state_of
-from tests.service import Service
+from tests.service import PROJECT, Service
 
 REMOTE = {"X-Forwarded-For": "203.0.113.9"}
 
@@ -98,6 +101,15 @@ def test_over_tls_a_form_of_ours_is_taken(service):
         token = browser.get("/downie/").text.partition('csrfmiddlewaretoken" value="')[2][:64]
         answer = browser.post("/downie/theme", data={"theme": "dark", "csrfmiddlewaretoken": token})
     assert (answer.status_code, answer.headers["Location"]) == (302, "/downie/")
+
+
+def test_a_container_is_healthy_while_its_service_answers(service):
+    def check(port):
+        environment = {"PATH": os.environ["PATH"], "DOWNIE_PORT": str(port), "http_proxy": "http://127.0.0.1:1"}
+        run = [sys.executable, PROJECT / "deploy" / "healthcheck.py"]
+        return subprocess.run(run, env=environment, check=False, capture_output=True).returncode
+
+    assert (check(service.port), check(1)) == (0, 1)
 
 
 @needs_chromium

@@ -1,9 +1,10 @@
 """`manage.py restore`: bring back what `manage.py backup` has written."""
 
 import contextlib
+import fcntl
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -26,7 +27,8 @@ class Command(BaseCommand):
     def handle(self, *_: Any, file: Path, overwrite: bool, **__: Any) -> None:  # noqa: ANN401  Django's interface
         """Bring it back."""
         try:
-            with contextlib.closing(lock_data_folder()):
+            with contextlib.closing(lock_data_folder()) as lock:
+                _alone(lock)
                 contents = archive.restore(file, overwrite=overwrite)
         except (AlreadyRunning, BackupProblem) as problem:
             raise CommandError(str(problem)) from None
@@ -34,3 +36,15 @@ class Command(BaseCommand):
             f"Restored what version {contents.version} had on {contents.made_at}. The settings of then are in "
             f"{settings.DATA_DIR / archive.RESTORED_SETTINGS}, for you to compare; nothing reads them."
         )
+
+
+def _alone(lock: IO[str]) -> None:
+    """Hold the data folder alone, also where many processes share it.
+
+    Raises:
+        AlreadyRunning: others have it.
+    """
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise AlreadyRunning("Web processes or workers run on this data folder: stop them all first.") from None
