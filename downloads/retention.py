@@ -76,13 +76,14 @@ def _let_go(going: Going) -> bool:
                 _delete_files(task)
             Task.objects.filter(pk=going.task.pk).delete()
     except OSError as error:
-        logger.warning("Task %s stays although its time is over (%s): %s", going.task.pk, going.why, error)
+        logger.warning("It stays although its time is over (%s): %s", going.why, error, extra={"task": going.task.pk})
         return False
     storage.discard_all([task.pk for task in tasks])
     pictures.discard(task.pk for task in tasks)
     for task in tasks:
         live.deleted(task)
-    logger.info("Task %s went by its %s: %r, %d bytes", going.task.pk, going.why, str(going.task), going.weight)
+    about = {"task": going.task.pk}
+    logger.info("It went by its %s: %r, %d bytes", going.why, str(going.task), going.weight, extra=about)
     return True
 
 
@@ -93,4 +94,4 @@ def _delete_files(task: Task) -> None:
     if storage.is_stored(task.file_name, task.file_size) or not storage.is_taken(task.file_name):
         storage.delete_stored(task.file_name, *task.side_files)
     else:
-        logger.info("Task %s: %r is not the file that was stored; it stays", task.pk, task.file_name)
+        logger.info("%r is not the file that was stored; it stays", task.file_name, extra={"task": task.pk})
