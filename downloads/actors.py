@@ -1,6 +1,12 @@
-"""What Dramatiq runs: actors that take ids only. A message that comes twice, or late, finds no row to claim."""
+"""What Dramatiq runs, and what this process has to run it with.
+
+A message about downloads is a bell: it names no task, and is done with at once. Which task is next the claim decides,
+and the download itself has a thread of its own. So a message that is lost, comes twice or comes late does no harm, and
+no broker waits for hours until one is acknowledged.
+"""
 
 import functools
+import logging
 import os
 import socket
 import threading
@@ -12,6 +18,11 @@ from django.db import connection
 from downloads import broker, runner, webhooks
 from downloads.engine.ffmpeg import prepare_toolbox
 from downloads.engine.process import Engine
+from downloads.places import Places
+
+RING_AT_ONCE = 100  # bells; each worker looks for itself every second anyway
+
+logger = logging.getLogger(__name__)
 
 # Set when this process is about to end: every run stops its child, keeps the bytes and puts its task back.
 stopping = threading.Event()
@@ -33,15 +44,26 @@ def engine() -> Engine:
     return Engine(home=settings.DATA_DIR / "home", tools=toolbox.folder, updates=settings.UPDATES_DIR)
 
 
+def _run_next() -> bool:
+    return not stopping.is_set() and runner.run_next(engine=engine(), worker=worker_name(), stopping=stopping)
+
+
+places = Places(_run_next)
+
+
 @dramatiq.actor(queue_name=broker.QUEUE, broker=broker.broker)
-def run_task(task_id: str) -> None:
-    """Run one attempt at this task, if it is to be had. Holds its thread for as long as that takes."""
-    if stopping.is_set():
-        return  # recovery sends it again
+def look_for_work() -> None:
+    """Have one more thread of this process look whether a task may start."""
+    places.wake()
+
+
+def ring(count: int) -> None:
+    """Tell idle workers that so many tasks wait; where none can be told, they find out within a second."""
     try:
-        runner.run_task(task_id, engine=engine(), worker=worker_name(), stopping=stopping)
-    finally:
-        connection.close()
+        for _ in range(min(count, RING_AT_ONCE)):
+            look_for_work.send()
+    except broker.UNREACHABLE as error:
+        logger.warning("Workers cannot be told of new tasks (%s); they look for themselves", error)
 
 
 @dramatiq.actor(queue_name=broker.WEBHOOKS, broker=broker.webhook_broker)

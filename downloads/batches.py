@@ -28,16 +28,14 @@ def is_id(text: str) -> bool:
 
 
 def announce(tasks: Iterable[Task]) -> None:
-    """Send for those that are queued, and tell the feed of all."""
+    """Wake workers for those that are queued, and tell the feed of all."""
     tasks = list(tasks)
-    for task in tasks:
-        if task.status == Status.QUEUED and not task.is_playlist:
-            actors.run_task.send(task.pk)
+    actors.ring(sum(task.status == Status.QUEUED and not task.is_playlist for task in tasks))
     live.tasks_changed(tasks)
 
 
 def announce_anew(tasks: Collection[Task]) -> None:
-    """Tell the feed how these are now, and send for those that are queued."""
+    """Tell the feed how these are now, and wake workers for those that are queued."""
     if tasks:
         announce(Task.objects.filter(pk__in=[task.pk for task in tasks]))
 

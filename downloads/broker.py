@@ -5,14 +5,17 @@ worker for a broker in a process.
 """
 
 import dramatiq
+import redis
 from django.conf import settings
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
+from dramatiq.errors import BrokerConnectionError
 
 QUEUE = "downloads"
 WEBHOOKS = "webhooks"
 # Every dead worker's messages are looked for at once; recovery does not rely on it.
 MAINTENANCE_CHANCE = 1_000_000
+UNREACHABLE = (redis.RedisError, BrokerConnectionError)  # what sending and asking raise when the broker is not there
 
 
 def make_broker(queue: str) -> RedisBroker | StubBroker:

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 def expand(task: Task, lease: UUID, facts: Facts, listed: Sequence[ListedItem], *, total: int) -> None:
     """Make the items of this playlist, queued, and let the task be derived from them from now on.
 
-    Recovery sends for them: one message each would keep a worker of another task waiting.
+    Workers find them by themselves within a second.
 
     Raises:
         LeaseLost: see there; nothing was made.

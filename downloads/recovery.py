@@ -12,12 +12,12 @@ from django.conf import settings
 from django.db import connection
 
 from downie_project.version import VERSION
-from downloads import actors, broker, live, logs, pictures, retention, runner, storage
+from downloads import actors, broker, live, logs, pictures, retention, runner, storage, turns
 from downloads.models import BEAT_EVERY, GOES_ON, LeaseLost, Task, WebhookDelivery, WorkerProcess
 from downloads.states import Status
 
 SWEEP_EVERY = 1.0  # seconds
-# Messages are sent for this many ready tasks at most in one sweep; the next one goes on.
+# Messages are sent for this many deliveries at most in one sweep; the next one goes on.
 SEND_AT_ONCE = 100
 FORGET_EVERY = 3600.0  # seconds
 
@@ -36,28 +36,19 @@ def begin() -> None:
 
 
 def sweep() -> None:
-    """Mend every task whose worker is dead, and send a message for every ready task whose message is lost."""
+    """Mend every task whose worker is dead, and have idle places of this process look whether a task may start."""
     for task in Task.objects.seize(actors.worker_name()):
         with logs.about(task=task.id, lease=task.lease):
             _mend(task)
     room = storage.usable(Task.objects.beside(actors.worker_name()).bytes_to_come())
     tell_room(room)
-    send_again(room)
+    actors.places.wake(turns.startable(room).count())
     send_webhooks()
 
 
 def tell_room(room: int) -> None:
     """Let tasks that cannot start for want of room say so, and say no more when there is enough."""
     live.tasks_changed(Task.objects.tell_room(room, is_all=not settings.SCALED))
-
-
-def send_again(room: int) -> None:
-    """Send for ready tasks when there are more of them than messages. One too many finds no row to claim."""
-    ready = Task.objects.ready().fitting(room).order_by("created_at")
-    if ready.exists() and ready.count() > (waiting := broker.waiting_messages()):
-        logger.debug("%d messages for more tasks than that", waiting)
-        for task_id in ready.values_list("pk", flat=True)[:SEND_AT_ONCE]:
-            actors.run_task.send(task_id)
 
 
 def send_webhooks() -> None:
@@ -98,7 +89,6 @@ def _mend(task: Task) -> None:
             runner.carry_out_stop(task, task.lease)
         else:
             task.hand_back(task.lease)
-            actors.run_task.send(task.id)
             live.task_changed(task)
             logger.info("The worker of the task is gone; it waits for another")
     except LeaseLost:

@@ -15,7 +15,7 @@ import msgspec
 from django.conf import settings
 from django.utils import timezone
 
-from downloads import live, logs, lookups, metrics, pictures, playlists, storage
+from downloads import live, logs, lookups, metrics, pictures, playlists, storage, turns
 from downloads.engine import messages
 from downloads.engine.errors import Failure, Phase, Reason
 from downloads.engine.filenames import NameFacts, library_folders, library_name
@@ -77,12 +77,12 @@ class Interruption(enum.Enum):
 Ending = messages.Done | messages.Listed | Failure | Interruption
 
 
-def run_task(task_id: str, *, engine: Engine, worker: str, stopping: threading.Event) -> None:
-    """Claim the task and run it to the end of this attempt; nothing happens when it is not to be had."""
+def run_next(*, engine: Engine, worker: str, stopping: threading.Event) -> bool:
+    """Claim the task whose turn it is and run it to the end of this attempt; False when none may start now."""
     to_come = Task.objects.beside(worker).bytes_to_come()
-    task = Task.objects.claim(task_id, worker, storage.usable(to_come))
+    task = turns.claim_next(worker, storage.usable(to_come))
     if task is None or task.lease is None:
-        return
+        return False
     with logs.about(task=task.id, attempt=task.attempt, lease=task.lease):
         logger.info("Attempt begins: %s", task.url)
         live.task_changed(task)
@@ -91,6 +91,7 @@ def run_task(task_id: str, *, engine: Engine, worker: str, stopping: threading.E
             run.to_the_end()
         except (LeaseLost, Task.DoesNotExist):
             logger.warning("Somebody else holds the task by now, or it is gone; this attempt ends")
+    return True
 
 
 class Run:

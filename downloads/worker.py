@@ -1,29 +1,29 @@
-"""A worker inside this process: Dramatiq's threads, the fork server, and the sweep that mends what was lost."""
+"""A worker inside this process: the places for downloads, Dramatiq's threads, the fork server, and the sweep."""
+
+import logging
 
 import dramatiq
-from django.conf import settings
 
 from downloads import actors, broker
 from downloads.recovery import Sweeper
 
-STOP_LIMIT = 10_000  # milliseconds; a child is stopped within 1 s
+STOP_LIMIT = 10.0  # seconds; a child is stopped within 1 s
 WAKE_EVERY = 250  # milliseconds; how soon an idle thread sees that it shall end
 WEBHOOK_THREADS = 4
-WEBHOOK_STOP_LIMIT = 1_000  # milliseconds; what is cut off then is sent again
+MESSAGES_STOP_LIMIT = 1_000  # milliseconds; what is cut off then is sent again
+
+logger = logging.getLogger(__name__)
 
 
 class Worker:
-    """As many threads as there may be downloads at once."""
+    """Takes as many downloads at once as it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, concurrency: int) -> None:
         """Make it; `start` starts it."""
-        self._threads = dramatiq.Worker(
-            broker.broker, worker_timeout=WAKE_EVERY, worker_threads=settings.MAX_CONCURRENT_DOWNLOADS
-        )
-        self._webhooks = dramatiq.Worker(
-            broker.webhook_broker, worker_timeout=WAKE_EVERY, worker_threads=WEBHOOK_THREADS
-        )
-        self._sweeper = Sweeper(settings.MAX_CONCURRENT_DOWNLOADS)
+        self._concurrency = concurrency
+        self._bells = _consumer(broker.broker, threads=1)
+        self._webhooks = _consumer(broker.webhook_broker, threads=WEBHOOK_THREADS)
+        self._sweeper = Sweeper(concurrency)
 
     def start(self) -> None:
         """Start the engine, the threads and the sweep.
@@ -33,7 +33,8 @@ class Worker:
             EngineUnavailable: the fork server does not start.
         """
         actors.engine().warm_up()
-        self._threads.start()
+        actors.places.open(self._concurrency)
+        self._bells.start()
         self._webhooks.start()
         self._sweeper.start()
 
@@ -41,6 +42,15 @@ class Worker:
         """Stop every child, put the tasks back, and return when no process of a task is left."""
         actors.stopping.set()
         self._sweeper.stop()
-        self._threads.stop(timeout=STOP_LIMIT)
-        self._webhooks.stop(timeout=WEBHOOK_STOP_LIMIT)
+        if not actors.places.close(STOP_LIMIT):
+            logger.warning("A download does not let itself be stopped; its process ends with this one")
+        self._bells.stop(timeout=MESSAGES_STOP_LIMIT)
+        self._webhooks.stop(timeout=MESSAGES_STOP_LIMIT)
         actors.engine().close()
+
+
+def _consumer(source: dramatiq.Broker, *, threads: int) -> dramatiq.Worker:
+    """Dramatiq's own, which fetches no more messages than it has threads: what it cannot do yet is left to others."""
+    consumer = dramatiq.Worker(source, worker_timeout=WAKE_EVERY, worker_threads=threads)
+    consumer.queue_prefetch = threads
+    return consumer

@@ -13,7 +13,7 @@ from downloads import batches, operations, storage
 from downloads.engine import messages
 from downloads.engine.templates import folder_templates
 from downloads.models import Task
-from downloads.runner import run_task
+from downloads.runner import run_next
 from downloads.schemas import task_json
 from tests.tasks import FACTS, task_in
 
@@ -76,7 +76,7 @@ def library(settings, tmp_path):
 def ran(given=GIVEN):
     """A task after its run with a child that hands these over."""
     task = task_in("queued")
-    run_task(task.id, engine=Engine(given), worker="here", stopping=threading.Event())
+    run_next(engine=Engine(given), worker="here", stopping=threading.Event())
     task.refresh_from_db()
     return task
 

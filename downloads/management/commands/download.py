@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
@@ -86,7 +87,7 @@ class Command(BaseCommand):
         with contextlib.closing(lock):
             call_command("migrate", verbosity=0)
             recovery.begin()
-            worker = Worker()
+            worker = Worker(settings.MAX_CONCURRENT_DOWNLOADS)
             try:
                 worker.start()
             except (ToolMissing, EngineUnavailable) as error:

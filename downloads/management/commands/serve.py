@@ -47,7 +47,7 @@ class Command(BaseCommand):
         with contextlib.closing(lock):
             call_command("migrate", verbosity=0)
             recovery.begin()
-            worker = Worker()
+            worker = Worker(settings.MAX_CONCURRENT_DOWNLOADS)
             try:
                 worker.start()
             except (ToolMissing, EngineUnavailable) as error:
