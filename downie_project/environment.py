@@ -117,6 +117,12 @@ class Environment(BaseSettings):
         pattern=r"^(rediss?|unix)://.+",
         description="an address such as redis://host:6379/0",
     )
+    broker_url: str | None = Field(
+        None,
+        pattern=r"^(rediss?|unix|amqps?)://.+",
+        description="an address such as amqp://user:password@host:5672/ or redis://host:6379/1",
+    )
+    pictures_dir: Path | None = Field(None, description="a folder that this user may write to")
 
 
 def read_environment() -> Environment:
@@ -138,7 +144,7 @@ def _sentence(error: ValidationError) -> str:
     name = str(first["loc"][0])
     field = name if name in Environment.model_fields else name.lower()
     variable = name if name.isupper() else f"DOWNIE_{name.upper()}"
-    shown = "" if field in ("secret_key", "database_url", "DATABASE_URL", "redis_url", "REDIS_URL") else " here"
+    shown = "" if field.lower() in ("secret_key", "database_url", "redis_url", "broker_url") else " here"
     wanted = next(
         info.description
         for key, info in Environment.model_fields.items()
@@ -160,6 +166,11 @@ def _check_together(environment: Environment) -> None:
         raise ImproperlyConfigured(
             "REDIS_URL is for many processes, which need PostgreSQL: set DATABASE_URL to a postgresql:// address, "
             "or unset REDIS_URL."
+        )
+    if environment.broker_url and not environment.redis_url:
+        raise ImproperlyConfigured(
+            "DOWNIE_BROKER_URL is for many processes, whose news go over Redis: set REDIS_URL as well, "
+            "or unset DOWNIE_BROKER_URL."
         )
     if environment.redis_url and not environment.secret_key:
         raise ImproperlyConfigured(

@@ -22,10 +22,10 @@ ENVIRONMENT = read_environment()
 BASE_DIR = PROJECT_DIR
 DATA_DIR = make_folder(ENVIRONMENT.data_dir, "DOWNIE_DATA_DIR")
 WORK_DIR = DATA_DIR / "work"
-PICTURES_DIR = DATA_DIR / "pictures"
 TOOLS_DIR = DATA_DIR / "tools"
 UPDATES_DIR = DATA_DIR / "engine"  # what `manage.py update-engine` fetches
 LIBRARY_DIR = make_folder(ENVIRONMENT.library_dir or DATA_DIR / "library", "DOWNIE_LIBRARY_DIR")
+PICTURES_DIR = make_folder(ENVIRONMENT.pictures_dir or DATA_DIR / "pictures", "DOWNIE_PICTURES_DIR")
 
 # What finished files are called, and the folders that they go into
 FILENAME_TEMPLATE = ENVIRONMENT.filename_template
@@ -51,6 +51,7 @@ FFMPEG_DIR = ENVIRONMENT.ffmpeg_dir
 
 # Scaled: many processes share Redis. Embedded: everything is in one process.
 REDIS_URL = ENVIRONMENT.redis_url
+BROKER_URL = ENVIRONMENT.broker_url or REDIS_URL
 SCALED = REDIS_URL is not None
 
 # Where browsers find the service: under a path of a reverse proxy, perhaps, whose headers then say who asks

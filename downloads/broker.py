@@ -1,12 +1,14 @@
-"""Dramatiq's brokers, from the settings: in this process, or Redis. Only this module knows the difference.
+"""Dramatiq's brokers, from the settings: in this process, Redis or RabbitMQ. Only this module knows the difference.
 
 There are two, because there are two workers: what is to be told never waits for downloads, and Dramatiq allows one
 worker for a broker in a process.
 """
 
 import dramatiq
+import pika
 import redis
 from django.conf import settings
+from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 from dramatiq.errors import BrokerConnectionError
@@ -15,18 +17,23 @@ QUEUE = "downloads"
 WEBHOOKS = "webhooks"
 # Every dead worker's messages are looked for at once; recovery does not rely on it.
 MAINTENANCE_CHANCE = 1_000_000
-UNREACHABLE = (redis.RedisError, BrokerConnectionError)  # what sending and asking raise when the broker is not there
+# What sending and asking raise when the broker is not there
+UNREACHABLE = (redis.RedisError, pika.exceptions.AMQPError, BrokerConnectionError)
 
 
-def make_broker(queue: str) -> RedisBroker | StubBroker:
-    """Without Dramatiq's Retries and TimeLimit: retries belong to the row, and a download takes as long as it takes."""
-    broker: RedisBroker | StubBroker = (
-        RedisBroker(url=settings.REDIS_URL, middleware=[], maintenance_chance=MAINTENANCE_CHANCE)  # type: ignore[no-untyped-call]
-        if settings.REDIS_URL
-        else StubBroker(middleware=[])
-    )
+def make_broker(queue: str) -> RedisBroker | RabbitmqBroker | StubBroker:
+    """Without Dramatiq's Retries and TimeLimit: retries belong to the row."""
+    broker = _broker_at(settings.BROKER_URL)
     broker.declare_queue(queue)
     return broker
+
+
+def _broker_at(url: str | None) -> RedisBroker | RabbitmqBroker | StubBroker:
+    if url is None:
+        return StubBroker(middleware=[])
+    if url.startswith("amqp"):
+        return RabbitmqBroker(url=url, middleware=[])
+    return RedisBroker(url=url, middleware=[], maintenance_chance=MAINTENANCE_CHANCE)  # type: ignore[no-untyped-call]
 
 
 broker = make_broker(QUEUE)
@@ -39,6 +46,8 @@ def waiting_messages(queue: str = QUEUE) -> int:
     asked = webhook_broker if queue == WEBHOOKS else broker
     if isinstance(asked, StubBroker):
         return int(asked.queues[queue].qsize())
+    if isinstance(asked, RabbitmqBroker):
+        return int(asked.get_queue_message_counts(queue)[0])
     return int(asked.do_qsize(queue))
 
 
@@ -47,6 +56,9 @@ def check() -> None:
 
     Raises:
         redis.RedisError: Redis does not answer.
+        pika.exceptions.AMQPError: RabbitMQ does not.
     """
     if isinstance(broker, RedisBroker):
         broker.client.ping()
+    elif isinstance(broker, RabbitmqBroker):
+        pika.BlockingConnection(broker.parameters).close()

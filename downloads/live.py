@@ -10,16 +10,20 @@ import logging
 import threading
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from concurrent.futures import Future, wait
+from typing import Any, Final
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
+from redis import RedisError
 
 from downloads.models import Task
 from downloads.schemas import progress_json, task_json
 
 GROUP = "downloads"
 MESSAGE_TYPE = "feed.event"
+FLUSH_LIMIT: Final = 2.0  # seconds
+LOST: Final = "A message to the feed was lost (%s); consumers will catch up from the database."
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +31,7 @@ _publisher = uuid.uuid4().hex
 _numbers = itertools.count(1)
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
+_last: "Future[None] | None" = None  # what was handed to the loop last; it takes one after the other
 
 
 def use_loop(loop: asyncio.AbstractEventLoop) -> None:
@@ -36,6 +41,19 @@ def use_loop(loop: asyncio.AbstractEventLoop) -> None:
     """
     global _loop  # noqa: PLW0603  one service process has one loop
     _loop = loop
+
+
+def start_loop() -> None:
+    """Publish on a loop of this process's own, in a thread: for a process that serves no consumers."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="live", daemon=True).start()
+    use_loop(loop)
+
+
+def flush() -> None:
+    """Wait until what was published has gone out: whoever ends would take its last words along."""
+    if _last is not None:
+        wait([_last], timeout=FLUSH_LIMIT)
 
 
 def task_changed(task: Task) -> None:
@@ -79,15 +97,20 @@ def deleted(task: Task) -> None:
 
 
 def _send(message: dict[str, Any]) -> None:
+    global _last  # noqa: PLW0603  as `_loop`
     layer = get_channel_layer()
     with _lock:  # numbered and handed over in one go, so that the numbers arrive in order
         message |= {"type": MESSAGE_TYPE, "publisher": _publisher, "number": next(_numbers)}
         if _loop is not None and _loop.is_running():
-            asyncio.run_coroutine_threadsafe(layer.group_send(GROUP, message), _loop).add_done_callback(_log_failure)
+            _last = asyncio.run_coroutine_threadsafe(layer.group_send(GROUP, message), _loop)
+            _last.add_done_callback(_log_failure)
             return
-    async_to_sync(layer.group_send)(GROUP, message)
+    try:
+        async_to_sync(layer.group_send)(GROUP, message)
+    except (RedisError, OSError) as error:
+        logger.warning(LOST, error)
 
 
-def _log_failure(future: "asyncio.Future[None] | Any") -> None:  # noqa: ANN401  concurrent.futures' own
+def _log_failure(future: "Future[None]") -> None:
     if not future.cancelled() and (error := future.exception()):
-        logger.warning("A message to the feed was lost (%s); consumers will catch up from the database.", error)
+        logger.warning(LOST, error)

@@ -20,6 +20,8 @@ SWEEP_EVERY = 1.0  # seconds
 # Messages are sent for this many deliveries at most in one sweep; the next one goes on.
 SEND_AT_ONCE = 100
 FORGET_EVERY = 3600.0  # seconds
+EMPTY_EVERY = 60.0  # seconds; what is cancelled elsewhere has its bytes here for so long at most
+LOOKED_UP_AT_ONCE = 500
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +39,12 @@ def begin() -> None:
 
 def sweep() -> None:
     """Mend every task whose worker is dead, and have idle places of this process look whether a task may start."""
-    for task in Task.objects.seize(actors.worker_name()):
+    for task in Task.objects.seize(actors.worker_name(), storage.machine()):
         with logs.about(task=task.id, lease=task.lease):
             _mend(task)
     room = storage.usable(Task.objects.beside(actors.worker_name()).bytes_to_come())
     tell_room(room)
-    actors.places.wake(turns.startable(room).count())
+    actors.places.wake(turns.startable(storage.machine(), room).count())
     send_webhooks()
 
 
@@ -55,9 +57,12 @@ def send_webhooks() -> None:
     """Send for every delivery that is due: the new ones, those to be tried again, those whose worker died."""
     due = WebhookDelivery.objects.due().order_by("due_at")
     ids = list(due.values_list("pk", flat=True)[:SEND_AT_ONCE])
-    if len(ids) > broker.waiting_messages(broker.WEBHOOKS):
-        for delivery_id in ids:
-            actors.deliver_webhook.send(delivery_id)
+    try:
+        if ids and len(ids) > broker.waiting_messages(broker.WEBHOOKS):
+            for delivery_id in ids:
+                actors.deliver_webhook.send(delivery_id)
+    except broker.UNREACHABLE as error:
+        logger.warning("Deliveries of webhooks wait until the broker answers again: %s", error)
 
 
 def forget() -> None:
@@ -69,11 +74,15 @@ def forget() -> None:
 
 
 def empty_leftover_folders() -> None:
-    """Throw away the working folders of tasks that are gone, completed or cancelled."""
-    for task_id in storage.leftovers():
-        keeps = Task.objects.filter(pk=task_id).exclude(status__in=[Status.COMPLETED, Status.CANCELLED])
-        if not keeps.exists():
-            storage.discard(task_id)
+    """Throw away the working folders of tasks that are gone, completed or cancelled, or that another machine has."""
+    found = [task_id for task_id in storage.leftovers() if not storage.is_held(task_id)]
+    for start in range(0, len(found), LOOKED_UP_AT_ONCE):
+        some = found[start : start + LOOKED_UP_AT_ONCE]
+        ours = Task.objects.filter(pk__in=some, machine__in=["", storage.machine()])
+        kept = set(ours.exclude(status__in=[Status.COMPLETED, Status.CANCELLED]).values_list("pk", flat=True))
+        for task_id in some:
+            if task_id not in kept:
+                storage.discard(task_id)
 
 
 def _mend(task: Task) -> None:
@@ -104,7 +113,7 @@ class Sweeper(threading.Thread):
         self._concurrency = concurrency
         self._stopped = threading.Event()
         self._beat_at: float | None = None  # when the next sign of life is due, by the monotonic clock
-        self._forget_at = 0.0
+        self._empty_at = self._forget_at = 0.0
 
     def run(self) -> None:
         """Sweep every second; an error in one sweep is logged and the next one tries again."""
@@ -133,6 +142,9 @@ class Sweeper(threading.Thread):
                 actors.worker_name(), concurrency=self._concurrency, version=VERSION, is_start=is_start
             )
         sweep()
+        if now >= self._empty_at:
+            self._empty_at = now + EMPTY_EVERY
+            empty_leftover_folders()
         if now >= self._forget_at:
             self._forget_at = now + FORGET_EVERY
             forget()

@@ -80,9 +80,11 @@ Ending = messages.Done | messages.Listed | Failure | Interruption
 def run_next(*, engine: Engine, worker: str, stopping: threading.Event) -> bool:
     """Claim the task whose turn it is and run it to the end of this attempt; False when none may start now."""
     to_come = Task.objects.beside(worker).bytes_to_come()
-    task = turns.claim_next(worker, storage.usable(to_come))
+    task = turns.claim_next(worker, storage.machine(), storage.usable(to_come))
     if task is None or task.lease is None:
         return False
+    if task.begins_anew:
+        storage.discard(task.id)  # left here before another machine had the task, or of another format
     with logs.about(task=task.id, attempt=task.attempt, lease=task.lease):
         logger.info("Attempt begins: %s", task.url)
         live.task_changed(task)

@@ -2,10 +2,13 @@
 
 import contextlib
 import errno
+import fcntl
+import functools
 import logging
 import os
 import secrets
 import shutil
+import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -68,6 +71,27 @@ def usable(bytes_to_come: int = 0) -> int:
     free = min(shutil.disk_usage(folder).free for folder in (work, settings.LIBRARY_DIR))
     left: int = free - settings.FREE_SPACE_FLOOR
     return left if left < 0 else max(left - bytes_to_come, 0)
+
+
+def machine() -> str:
+    """Which machine this is: the name of its work folder, made on the first start.
+
+    Machines that share a work folder are one machine by that, and two work folders on one machine are two.
+    """
+    return _name_of(settings.WORK_DIR)
+
+
+@functools.cache
+def _name_of(folder: Path) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "machine").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # several processes may start at once
+        file.seek(0)
+        name = file.read()
+        if not name:
+            name = f"{socket.gethostname()}-{secrets.token_hex(3)}"
+            file.write(name)
+        return name
 
 
 def work_folder(task_id: str) -> Path:

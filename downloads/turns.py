@@ -10,22 +10,22 @@ ANY_ROOM = 2**63 - 1  # bytes
 RACES = 5  # how often a task may be paused or cancelled in the very moment of its claim
 
 
-def startable(room: int = ANY_ROOM) -> TaskQuerySet:
-    """The tasks that may start now where so many bytes of the disk are left for them, in no order."""
-    return Task.objects.ready().fitting(room)
+def startable(machine: str = "", room: int = ANY_ROOM) -> TaskQuerySet:
+    """The tasks that may start now on this machine, where so many bytes of its disk are left for them; in no order."""
+    return Task.objects.ready().fitting(room).for_machine(machine)
 
 
-def claim_next(worker: str, room: int = ANY_ROOM) -> Task | None:
-    """Take the task whose turn it is under a fresh lease; None when none may start now. `room` is as in `startable`.
+def claim_next(worker: str, machine: str = "", room: int = ANY_ROOM) -> Task | None:
+    """Take the task whose turn it is under a fresh lease; None when none may start here now, as in `startable`.
 
     What is decided and what is written are one step: nobody else claims in between.
     """
-    if not startable(room).exists():
+    if not startable(machine, room).exists():
         return None
     with transaction.atomic():
         _wait_for_other_claims()
-        for task_id in _in_turn(startable(room)).values_list("pk", flat=True)[:RACES]:
-            if task := Task.objects.claim(task_id, worker, room):
+        for task_id in _in_turn(startable(machine, room)).values_list("pk", flat=True)[:RACES]:
+            if task := Task.objects.claim(task_id, worker, room, machine):
                 return task
     return None
 

@@ -24,6 +24,8 @@ class Service:
     `within` is a command that starts the service's own, which comes after it.
     """
 
+    arguments = ("manage.py", "serve")
+
     def __init__(self, data, *, within=(), **environment):
         self.data = Path(data)
         self.library = self.data / "library"
@@ -46,7 +48,7 @@ class Service:
         self.data.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.within, sys.executable, "manage.py", "serve", "--port", str(self.port)],
+                [*self.within, sys.executable, *self.arguments, "--port", str(self.port)],
                 cwd=PROJECT,
                 env=self.environment,
                 stdout=log,

@@ -210,6 +210,30 @@ def test_redis_with_both_is_taken(monkeypatch):
     assert read_environment().redis_url == "redis://host"
 
 
+@pytest.mark.parametrize("url", ["amqp://user:hunter2@host:5672/", "redis://:hunter2@host/1"])
+def test_another_broker_needs_redis_for_the_news(complaint, url):
+    sentence = complaint(DOWNIE_BROKER_URL=url)
+
+    assert sentence.startswith("DOWNIE_BROKER_URL")
+    assert "set REDIS_URL" in sentence
+    assert "hunter2" not in sentence
+
+
+def test_a_broker_that_is_none_is_refused_without_its_password(complaint):
+    sentence = complaint(DOWNIE_BROKER_URL="kafka://user:hunter2@host")
+
+    assert sentence.startswith("DOWNIE_BROKER_URL has a value that cannot be used: it must be an address such as amqp:")
+    assert "hunter2" not in sentence
+
+
+@pytest.mark.parametrize("command", [["worker"], ["serve", "--web-only"]])
+def test_a_part_of_the_service_alone_needs_the_means_to_work_with_the_others(tmp_path, command):
+    run = manage(*command, DOWNIE_DATA_DIR=str(tmp_path))
+
+    assert "manage.py " + " ".join(command) in the_only_line(run)
+    assert "REDIS_URL" in run.stderr
+
+
 # Folders and the database
 
 

@@ -38,6 +38,10 @@ from downloads.states import (
 
 # The runner renews with every write of progress, at least every 5 s; six missed ones in a row and the worker is dead.
 LEASE = timedelta(seconds=30)
+# For so long after it was queued, a task waits for the machine that has its bytes; then another starts it anew.
+PATIENCE = timedelta(seconds=30)
+# In place of a machine: what bytes there are anywhere belong to another format than is wanted now
+NOWHERE = "-"
 # Retryable failures in a row, without a new byte between them, until the task fails for good.
 MAX_FAILURES = 5
 ID_LENGTH = 12
@@ -47,6 +51,7 @@ STARTABLE = sources(Status.QUEUED) - RUNNING
 NO_ERROR = {"error_code": "", "error_reason": "", "error_message": "", "error_detail": ""}
 NO_WAIT: dict[str, Any] = {"waits_for": Wait.NONE, "needed_bytes": 0, "usable_bytes": None}
 CLEAN_SLATE: dict[str, Any] = {"failures": 0, "available_at": None, "finished_at": None, **NO_ERROR}
+BYTELESS: dict[str, Any] = {"progress_percentage": 0, "downloaded_bytes": 0, "total_bytes": 0}
 SOME_ITEMS_FAILED = gettext_noop("Some items of this playlist failed; each says why, and a retry tries those again.")
 # Which requests to stop a stronger one replaces
 WEAKER = {
@@ -152,6 +157,11 @@ class TaskQuerySet(models.QuerySet["Task"]):
         machine, colon, _process = worker.rpartition(":")
         return self.running().filter(worker__startswith=machine + colon)
 
+    def for_machine(self, machine: str) -> Self:
+        """Those whose bytes this machine has, if there are any, and those that have waited long enough for theirs."""
+        is_here = Q(machine__in=["", NOWHERE, machine]) | Q(downloaded_bytes=0)
+        return self.filter(is_here | Q(queued_at__isnull=True) | Q(queued_at__lte=Now() - PATIENCE))
+
     def abandoned(self) -> Self:
         """Running by the row, but their worker let the lease run out."""
         return self.running().filter(lease_expires_at__lt=Now())
@@ -219,13 +229,17 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """In the order of lists."""
         return self.order_by("-created_at", "-id")
 
-    def claim(self, task_id: str, worker: str, room: int = 2**63 - 1) -> "Task | None":
+    def claim(self, task_id: str, worker: str, room: int = 2**63 - 1, machine: str = "") -> "Task | None":
         """Take a ready task under a fresh lease and open its next attempt; None when it is not to be had.
 
-        `room` is how many bytes of the disk it may take; see `fitting`.
+        `room` is how many bytes of the disk it may take; see `fitting`. What it has on another machine than this stays
+        there: `begins_anew` says so.
         """
         lease = uuid4()
         with transaction.atomic():
+            had = self.filter(pk=task_id).values_list("machine", flat=True).first()
+            begins_anew = had not in (None, "", machine)
+            anew: dict[str, Any] = BYTELESS if begins_anew else {}
             claimed = (
                 self.ready()
                 .fitting(room)
@@ -235,27 +249,34 @@ class TaskQuerySet(models.QuerySet["Task"]):
                     lease=lease,
                     lease_expires_at=Now() + LEASE,
                     worker=worker,
+                    machine=machine,
                     revision=F("revision") + 1,
                     started_at=Coalesce("started_at", Now()),
                     available_at=None,
                     speed=0,
                     eta=0,
                     **_on_entering(Status.STARTING),
+                    **anew,
                 )
             )
             if not claimed:
                 return None
             task = self.get(pk=task_id)
+            task.begins_anew = begins_anew
             last = task.attempts.aggregate(last=Max("number"))["last"] or 0
             task.attempt = last + 1
             task.attempts.create(number=task.attempt, worker=worker)
             self.derive(task.playlist_id)
             return task
 
-    def seize(self, worker: str) -> "list[Task]":
-        """Take over every abandoned task, each under a fresh lease; its attempt goes on being the open one."""
+    def seize(self, worker: str, machine: str = "") -> "list[Task]":
+        """Take over every abandoned task, each under a fresh lease; its attempt goes on being the open one.
+
+        One that was on its way into the library is left for a while to the machine that has its files: that knows them.
+        """
         seized = []
-        for pk, old in list(self.abandoned().values_list("pk", "lease")):
+        is_ours = Q(machine__in=["", machine]) | Q(file_name="") | Q(lease_expires_at__lt=Now() - PATIENCE)
+        for pk, old in list(self.abandoned().filter(is_ours).values_list("pk", "lease")):
             taken = (
                 self.abandoned()
                 .filter(pk=pk, lease=old)
@@ -404,6 +425,7 @@ class Task(models.Model):
     lease = models.UUIDField(null=True, editable=False)
     lease_expires_at = models.DateTimeField(null=True, editable=False)
     worker = models.CharField(_("worker"), max_length=255, blank=True)
+    machine = models.CharField(_("machine that has its bytes"), max_length=255, blank=True, db_default="")
     available_at = models.DateTimeField(_("next attempt"), null=True)
     waits_for = models.CharField(_("waits for"), max_length=8, choices=Wait, default=Wait.NONE, blank=True)
     needed_bytes = models.BigIntegerField(_("room that it needs"), default=0, help_text=_("as far as it is known"))
@@ -436,6 +458,8 @@ class Task(models.Model):
     weight: int  # bytes; only where `TaskQuerySet.disposable` has found it
 
     objects = TaskQuerySet.as_manager()
+
+    begins_anew = False  # said by a claim: bytes that this machine may have of the task are not to be trusted
 
     class Meta:
         verbose_name = _("task")
@@ -508,7 +532,7 @@ class Task(models.Model):
             self.refresh_from_db(from_queryset=Task.objects.select_for_update())
             form = ("quality", "post_processing", "choices")
             is_other_form = any(columns.get(name, getattr(self, name)) != getattr(self, name) for name in form)
-            anew = {"progress_percentage": 0, "downloaded_bytes": 0, "total_bytes": 0} if is_other_form else {}
+            anew = {**BYTELESS, "machine": NOWHERE} if is_other_form else {}
             editable = Task.objects.filter(pk=self.pk, status__in=STARTABLE, is_playlist=False)
             edited = editable.update(revision=F("revision") + 1, **columns, **anew)
             self.refresh_from_db()

@@ -78,6 +78,10 @@ class Command(BaseCommand):
     @contextlib.contextmanager
     def _somebody_who_runs(self, console: Console) -> Iterator[None]:
         """Run a worker for as long as the block lasts, unless a service on the same data folder has one."""
+        if settings.SCALED:
+            console.print("The workers of this installation do the work.", style="dim")
+            yield
+            return
         try:
             lock = lock_data_folder()
         except AlreadyRunning:

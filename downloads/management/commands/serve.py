@@ -1,8 +1,6 @@
-"""`manage.py serve`: the whole service in one process."""
+"""`manage.py serve`: the whole service in one process, or the web's part of it."""
 
-import contextlib
 import os
-import signal
 import socket
 from argparse import ArgumentParser
 from typing import Any
@@ -10,7 +8,6 @@ from typing import Any
 import daphne.server  # noqa: F401  installs Twisted's reactor, which must come before anything else of Twisted
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from twisted.internet import reactor
@@ -18,17 +15,14 @@ from twisted.internet import reactor
 from downie_project.asgi import application
 from downie_project.environment import LOOPBACK_HOSTS
 from downie_project.version import VERSION
-from downloads import live, readiness, recovery
-from downloads.engine.ffmpeg import ToolMissing
-from downloads.engine.process import EngineUnavailable
-from downloads.installation import AlreadyRunning, lock_data_folder
+from downloads import live, readiness
+from downloads.management import processes
 from downloads.models import ApiKey
 from downloads.server import run_server
-from downloads.worker import Worker
 
 
 class Command(BaseCommand):
-    """Web and worker in one process, until Ctrl-C."""
+    """Web and worker in one process, or the web alone, until Ctrl-C."""
 
     help = "Start the service: web and worker in one process."
 
@@ -36,29 +30,23 @@ class Command(BaseCommand):
         """Take --host and --port; the environment says the defaults."""
         parser.add_argument("--host", default=settings.ENVIRONMENT.host, help="the address to listen on")
         parser.add_argument("--port", type=int, default=settings.ENVIRONMENT.port, help="the port to listen on")
+        parser.add_argument(
+            "--web-only",
+            action="store_true",
+            help="download nothing here: `manage.py worker` does, as often as it runs",
+        )
 
-    def handle(self, *_: Any, host: str, port: int, **__: Any) -> None:  # noqa: ANN401  Django's interface
+    def handle(self, *_: Any, host: str, port: int, web_only: bool, **__: Any) -> None:  # noqa: ANN401  Django's interface
         """Migrate, recover, serve, and stop everything in order."""
+        if web_only:
+            processes.refuse_unless_scaled("serve --web-only")
         self._check_address(host, port)
-        try:
-            lock = lock_data_folder()
-        except AlreadyRunning as error:
-            raise CommandError(str(error)) from None
-        with contextlib.closing(lock):
-            call_command("migrate", verbosity=0)
-            recovery.begin()
-            worker = Worker(settings.MAX_CONCURRENT_DOWNLOADS)
-            try:
-                worker.start()
-            except (ToolMissing, EngineUnavailable) as error:
-                raise CommandError(str(error)) from None
-            try:
+        with processes.prepared():
+            if web_only:
                 self._serve(host, port)
-            finally:
-                signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C forces
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
-                self.stdout.write("Stopping: downloads keep their bytes and go on with the next start.")
-                worker.stop()
+            else:
+                with processes.worker(self.stdout, settings.MAX_CONCURRENT_DOWNLOADS):
+                    self._serve(host, port)
         self.stdout.write("Stopped.")
 
     def _serve(self, host: str, port: int) -> None:

@@ -1,0 +1,71 @@
+"""What the commands that run for long have in common: how their process begins and ends."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.core.management.base import CommandError, OutputWrapper
+from django.db import OperationalError
+
+from downloads import live, recovery
+from downloads.engine.ffmpeg import ToolMissing
+from downloads.engine.process import EngineUnavailable
+from downloads.installation import AlreadyRunning, lock_data_folder, migrate
+from downloads.worker import Worker
+
+
+def refuse_unless_scaled(command: str) -> None:
+    """Say what is missing where one process does everything.
+
+    Raises:
+        CommandError: there is no REDIS_URL.
+    """
+    if not settings.SCALED:
+        raise CommandError(
+            f"`manage.py {command}` is for many processes: set DATABASE_URL to a postgresql:// address and REDIS_URL, "
+            "or start the whole service in one process with: manage.py serve"
+        )
+
+
+@contextlib.contextmanager
+def prepared() -> Iterator[None]:
+    """Hold the data folder while the block runs, on a database that is up to date.
+
+    Raises:
+        CommandError: somebody else has the folder, or the database does not answer.
+    """
+    try:
+        lock = lock_data_folder()
+    except AlreadyRunning as error:
+        raise CommandError(str(error)) from None
+    with contextlib.closing(lock):
+        try:
+            migrate()
+        except OperationalError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise CommandError(f"The database cannot be reached, see DATABASE_URL: {reason}") from None
+        yield
+
+
+@contextlib.contextmanager
+def worker(stdout: OutputWrapper, concurrency: int) -> Iterator[None]:
+    """Take so many downloads at once while the block runs; a second signal at its end forces.
+
+    Raises:
+        CommandError: the engine does not start.
+    """
+    recovery.begin()
+    worker = Worker(concurrency)
+    try:
+        worker.start()
+    except (ToolMissing, EngineUnavailable) as error:
+        raise CommandError(str(error)) from None
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        stdout.write("Stopping: downloads keep their bytes and go on with the next start.")
+        worker.stop()
+        live.flush()
