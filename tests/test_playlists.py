@@ -182,6 +182,16 @@ def test_a_request_to_stop_that_comes_before_the_items_are_made_is_not_lost():
 
 
 @pytest.mark.django_db
+def test_a_playlist_runs_from_the_claim_of_its_first_item_on():
+    playlist = task_in(Status.STARTING)
+    item = Task(url="https://example.com/1", status=Status.QUEUED)
+    playlist.expand(playlist.lease, FACTS, [item], total=1, skipped=0)
+    Task.objects.claim(item.pk, "host:1")
+    playlist.refresh_from_db()
+    assert playlist.status == "downloading"
+
+
+@pytest.mark.django_db
 def test_the_figures_of_a_playlist_are_those_of_its_items_and_count_once():
     playlist = task_in(Status.STARTING)
     items = [Task(url=f"https://example.com/{n}", status=Status.QUEUED, playlist_index=n) for n in (1, 2)]

@@ -352,7 +352,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def lock(self, ids: Iterable[str]) -> "list[Task]":
         """These tasks as far as there are any; none of them moves until the transaction ends."""
-        return list(self.filter(pk__in=set(ids)).order_by("pk").select_for_update())
+        # Items first, as in every move of one: in another order two could wait for each other for ever.
+        return list(self.filter(pk__in=set(ids)).order_by("is_playlist", "pk").select_for_update())
 
     def move_idle(self, tasks: "Iterable[Task]", target: Status, **changes: Any) -> None:  # noqa: ANN401  as in `update`
         """Move these; the caller has locked them, and found them held by no worker and allowed to move there."""
