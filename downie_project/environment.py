@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -50,6 +51,14 @@ class Environment(BaseSettings):
 
     data_dir: Path = Field(PROJECT_DIR / "data", description="a folder that this user may write to")
     library_dir: Path | None = Field(None, description="a folder that this user may write to")
+    s3_bucket: str = Field("", pattern=r"^[A-Za-z0-9._-]{3,63}$", description="the name of a bucket")
+    s3_endpoint: str = Field(
+        "", pattern=r"^https?://[^\s/?#@]+$", description="an address such as https://s3.example.org"
+    )
+    s3_region: str = Field("", pattern=r"^[a-z0-9-]+$", description="a region such as eu-central-1")
+    s3_prefix: str = Field("", pattern=r"^[^/\s]+(/[^/\s]+)*$", description="a folder in the bucket, such as videos")
+    s3_access_key: SecretStr | None = Field(None, description="the id of a key of the bucket's owner")
+    s3_secret_key: SecretStr | None = Field(None, description="the secret that belongs to DOWNIE_S3_ACCESS_KEY")
     filename_template: Annotated[Template, BeforeValidator(name_template)] = Field(
         name_template("{title} [{id}]"), description="text with fields, such as {title} [{id}]"
     )
@@ -144,7 +153,8 @@ def _sentence(error: ValidationError) -> str:
     name = str(first["loc"][0])
     field = name if name in Environment.model_fields else name.lower()
     variable = name if name.isupper() else f"DOWNIE_{name.upper()}"
-    shown = "" if field.lower() in ("secret_key", "database_url", "redis_url", "broker_url") else " here"
+    secrets = ("secret_key", "s3_access_key", "s3_secret_key", "database_url", "redis_url", "broker_url")
+    shown = "" if field.lower() in secrets else " here"
     wanted = next(
         info.description
         for key, info in Environment.model_fields.items()
@@ -161,6 +171,12 @@ def _aliases(alias: object) -> list[Any]:
 
 
 def _check_together(environment: Environment) -> None:
+    if environment.s3_bucket and not find_spec("storages"):
+        raise ImproperlyConfigured(
+            'DOWNIE_S3_BUCKET needs packages that are not installed; do: .venv/bin/pip install "django-storages[s3]"'
+        )
+    if bool(environment.s3_access_key) != bool(environment.s3_secret_key):
+        raise ImproperlyConfigured("Set both DOWNIE_S3_ACCESS_KEY and DOWNIE_S3_SECRET_KEY, or neither.")
     on_postgres = (environment.database_url or "").startswith(("postgres://", "postgresql://"))
     if environment.redis_url and not on_postgres:
         raise ImproperlyConfigured(
@@ -214,6 +230,27 @@ def secret_key(environment: Environment, data_dir: Path) -> str:
         finally:
             draft.unlink(missing_ok=True)
     return path.read_text()
+
+
+def library(environment: Environment) -> dict[str, Any]:
+    """Django's settings of the storage for finished files: the folder, or a bucket where one is named.
+
+    Without keys of our own boto3 looks for some: in AWS's variables, its files, the machine's role.
+    """
+    if not environment.s3_bucket:
+        return {"BACKEND": "downloads.library.local.LocalLibrary"}
+    keys = {"access_key": environment.s3_access_key, "secret_key": environment.s3_secret_key}
+    options: dict[str, Any] = {name: key.get_secret_value() for name, key in keys.items() if key}
+    return {
+        "BACKEND": "downloads.library.s3.S3Library",
+        "OPTIONS": options
+        | {
+            "bucket_name": environment.s3_bucket,
+            "endpoint_url": environment.s3_endpoint or None,
+            "region_name": environment.s3_region or None,
+            "location": environment.s3_prefix,
+        },
+    }
 
 
 def database(environment: Environment, data_dir: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from downie_project.environment import (
     LOOPBACK_HOSTS,
     PROJECT_DIR,
     database,
+    library,
     make_folder,
     read_environment,
     secret_key,
@@ -26,6 +27,13 @@ TOOLS_DIR = DATA_DIR / "tools"
 UPDATES_DIR = DATA_DIR / "engine"  # what `manage.py update-engine` fetches
 LIBRARY_DIR = make_folder(ENVIRONMENT.library_dir or DATA_DIR / "library", "DOWNIE_LIBRARY_DIR")
 PICTURES_DIR = make_folder(ENVIRONMENT.pictures_dir or DATA_DIR / "pictures", "DOWNIE_PICTURES_DIR")
+
+S3_BUCKET = ENVIRONMENT.s3_bucket  # finished files go there instead, where it is not empty
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "library": library(ENVIRONMENT),
+}
 
 # What finished files are called, and the folders that they go into
 FILENAME_TEMPLATE = ENVIRONMENT.filename_template
@@ -153,7 +161,7 @@ CONTENT_SECURITY_POLICY = {
         "style-src": [SELF],
         "img-src": [SELF, "data:"],
         "font-src": [SELF],
-        "media-src": [SELF],
+        "media-src": [SELF, *([ENVIRONMENT.s3_endpoint or "https://*.amazonaws.com"] if S3_BUCKET else [])],
         "connect-src": [SELF],
         "manifest-src": [SELF],
         "form-action": [SELF],

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from downloads import actors, live, pictures, refusals, storage
+from downloads.library import library
 from downloads.models import CLEAN_SLATE, STARTABLE, Task
 from downloads.refusals import Refused
 from downloads.states import FINISHED, PAUSABLE, RUNNING, UNFINISHED, Status, Stop
@@ -170,5 +171,5 @@ def _clear_away(tasks: Collection[Task], *, delete_files: bool) -> None:
     pictures.discard(task.pk for task in tasks)
     for task in tasks:
         if delete_files and task.status == Status.COMPLETED:
-            storage.delete_stored(task.file_name, *task.side_files)
+            library().delete_stored(task.file_name, *task.side_files)
         live.deleted(task)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
+import msgspec
 from django.conf import settings
 from django.template.defaultfilters import filesizeformat
 from django.utils.formats import date_format, number_format
@@ -14,10 +15,13 @@ from django.utils.translation import gettext_lazy as _
 
 from downloads import rows, storage
 from downloads.engine.choices import Place, Section, Subtitles, VideoCodec
+from downloads.engine.errors import PATIENT
 from downloads.engine.ffmpeg import Media, NotMedia, Stream, ToolMissing, prepare_toolbox, probe
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.notes import template_of
 from downloads.forms import AUDIO_FORMATS, CONTAINERS, POST_PROCESSING, QUALITIES, SPONSORS
+from downloads.library import is_remote, library
+from downloads.library.local import library_path
 from downloads.models import MAX_FAILURES, Attempt, CookieJar, ProxyUnreadable, SiteRule, Task
 from downloads.models.site_rule import Browser
 from downloads.states import Outcome, Status, Stop, Wait
@@ -85,12 +89,16 @@ def next_step(task: Task) -> Text:
         return _end(task)
     if task.is_playlist:
         return OF_PLAYLIST
-    if task.waits_for == Wait.ROOM:
-        return _wait_for_room(task)
-    if task.status == Status.QUEUED and task.available_at:
-        sentence = gettext("It is tried again by itself: attempt {number} after {failures} of at most {most} failures.")
-        return sentence.format(number=task.failures + 1, failures=task.failures, most=MAX_FAILURES)
+    if task.status == Status.QUEUED and (task.waits_for or task.available_at):
+        return _wait_for_room(task) if task.waits_for == Wait.ROOM else _next_attempt(task)
     return str(NEXT[Status(task.status)]).format(places=settings.MAX_CONCURRENT_DOWNLOADS)
+
+
+def _next_attempt(task: Task) -> str:
+    if task.error_reason in PATIENT:
+        return gettext("It is tried again by itself, as often as it takes.")
+    sentence = gettext("It is tried again by itself: attempt {number} after {failures} of at most {most} failures.")
+    return sentence.format(number=task.failures + 1, failures=task.failures, most=MAX_FAILURES)
 
 
 def is_let_go(task: Task) -> bool:
@@ -226,7 +234,11 @@ def _clip(section: Section) -> str:
 
 def media(task: Task) -> Media | None:
     """What the finished file holds; None while there is none, or where it cannot be told."""
-    if task.status != Status.COMPLETED or not storage.is_stored(task.file_name, task.file_size):
+    if task.status != Status.COMPLETED or not task.file_name:
+        return None
+    if is_remote():
+        return msgspec.convert(task.held, Media) if task.held else None
+    if not library().is_stored(task.file_name, task.file_size):
         return None
     return _probed(task.file_name, task.file_size)
 
@@ -235,7 +247,7 @@ def media(task: Task) -> Media | None:
 def _probed(file_name: str, _size: int) -> Media | None:
     try:
         toolbox = prepare_toolbox(settings.TOOLS_DIR, settings.FFMPEG_DIR)
-        return probe(toolbox, storage.library_path(file_name), timeout=PROBE_LIMIT)
+        return probe(toolbox, library_path(file_name), timeout=PROBE_LIMIT)
     except (NotMedia, ToolMissing):
         return None
 

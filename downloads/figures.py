@@ -20,6 +20,7 @@ from django.db.models import Case, Count, F, IntegerField, Max, Q, Sum, Value, W
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from downloads.library import is_remote
 from downloads.models import Task, TaskQuerySet, WorkerProcess
 from downloads.states import Status, Wait
 
@@ -173,9 +174,9 @@ def work_bytes() -> int:
 
 
 def disks() -> list[Disk]:
-    """One or two, the library's first."""
+    """One or two, the library's first; a library that is elsewhere is none of this machine's."""
     by_device: dict[int, list[Path]] = {}
-    for folder in (settings.LIBRARY_DIR, settings.WORK_DIR):
+    for folder in [settings.WORK_DIR] if is_remote() else [settings.LIBRARY_DIR, settings.WORK_DIR]:
         with contextlib.suppress(FileNotFoundError):  # nothing was downloaded yet
             by_device.setdefault(folder.stat().st_dev, []).append(folder)
     found = []

@@ -12,12 +12,14 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from django.conf import settings
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseRedirect
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext_noop
 from starlette.responses import FileResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from downloads import storage
+from downloads.library import LibraryUnreachable, bucket, is_remote, library
+from downloads.library.local import library_path
 from downloads.models import Task
 from downloads.refusals import Refused
 
@@ -45,21 +47,26 @@ def is_playable(file_name: str) -> bool:
     return Path(file_name).suffix.lower() in PLAYABLE
 
 
-def hand_over(task: Task, *, inline: bool = False) -> HttpResponse:
+def hand_over(task: Task, *, inline: bool = False, method: str = "GET") -> HttpResponse:
     """The answer by which the task's file is sent: as an attachment, unless a player wants it.
 
+    Where the library is elsewhere, it leads there instead; `method` is that of the request.
+
     Raises:
-        Refused: FILE_NOT_FOUND, somebody moved or deleted it; FILE_NOT_PLAYABLE, browsers do not play this kind.
+        Refused: FILE_NOT_FOUND, somebody moved or deleted it; FILE_NOT_PLAYABLE, browsers do not play this kind;
+            LIBRARY_UNREACHABLE.
     """
     if inline and not is_playable(task.file_name):
         raise Refused("FILE_NOT_PLAYABLE", "Browsers do not play this kind of file; fetch it without inline.")
-    if not storage.is_stored(task.file_name, task.file_size):
+    if not _is_there(task):
         raise Refused("FILE_NOT_FOUND", "The file of this task is no longer in the library.")
     kind = PLAYABLE[Path(task.file_name).suffix.lower()] if inline else ""
+    if is_remote():
+        return _link(task, kind, method)
     headers = {"Content-Security-Policy": SANDBOX} if inline else {}
     if settings.ACCEL_PREFIX:
         return HttpResponse(headers=headers | _for_the_proxy(task.file_name, kind))
-    headers |= {HEADER: quote(str(storage.library_path(task.file_name)))}
+    headers |= {HEADER: quote(str(library_path(task.file_name)))}
     return HttpResponse(headers=headers | ({TYPE_HEADER: kind} if inline else {}))
 
 
@@ -70,6 +77,21 @@ def _for_the_proxy(file_name: str, kind: str) -> dict[str, str]:
         "Content-Type": kind or mimetypes.guess_type(name)[0] or "application/octet-stream",
         "Content-Disposition": content_disposition_header(as_attachment=not kind, filename=name) or "",
     }
+
+
+def _is_there(task: Task) -> bool:
+    try:
+        return library().is_stored(task.file_name, task.file_size)
+    except LibraryUnreachable:
+        sentence = gettext_noop("The storage for finished files does not answer; try again later.")
+        raise Refused("LIBRARY_UNREACHABLE", sentence) from None
+
+
+def _link(task: Task, kind: str, method: str) -> HttpResponse:
+    """Send whoever asks to the bucket itself, with an address that is good for some hours and for nothing else."""
+    name = content_disposition_header(as_attachment=not kind, filename=Path(task.file_name).name) or "inline"
+    address = bucket().link(task.file_name, method=method, disposition=name, kind=kind)
+    return HttpResponseRedirect(address, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
 
 
 class FileSender:

@@ -26,6 +26,7 @@ from downloads.engine.cookies import BadCookies, parse_cookies
 from downloads.engine.filenames import checked_custom_filename
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.network import AddressPolicy, BadUrl, normalise_url
+from downloads.library import library
 from downloads.lookups import Look, Question
 from downloads.models import STARTABLE, CookieJar, MoveRefused, Preset, Task
 from downloads.refusals import Refused
@@ -457,7 +458,7 @@ def delete(task_id: str, *, delete_file: bool = False) -> None:
         live.task_changed(task)
         _wait(lambda: _removed(task))
     if delete_file and task.status == Status.COMPLETED:
-        storage.delete_stored(task.file_name, *task.side_files)
+        library().delete_stored(task.file_name, *task.side_files)
 
 
 def _removed(task: Task) -> bool:

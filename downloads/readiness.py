@@ -25,6 +25,7 @@ from downloads import actors, broker
 from downloads.engine import releases
 from downloads.engine.ffmpeg import prepare_toolbox
 from downloads.engine.process import search_path
+from downloads.library import bucket, is_remote
 from downloads.models import Task
 
 TIME_LIMIT: Final = 3.0  # seconds for each check; they run at once
@@ -174,6 +175,13 @@ def _folder(folder: Path) -> Finding:
     return Finding(sentence=gettext_noop("A file can be written there."), free_bytes=free)
 
 
+def _library() -> Finding:
+    if not is_remote():
+        return _folder(settings.LIBRARY_DIR)
+    bucket().check()
+    return Finding(sentence=gettext_noop("The bucket answers."))
+
+
 def _ffmpeg(name: str) -> Finding:
     toolbox = prepare_toolbox(settings.TOOLS_DIR, settings.FFMPEG_DIR)
     program = (toolbox.folder / name).resolve(strict=True)
@@ -258,9 +266,7 @@ readiness = Readiness(
         "database": Check(_database, gettext_noop("The database cannot be asked: {reason}.")),
         "broker": Check(_broker, gettext_noop("Messages cannot be sent: {reason}.")),
         "channel_layer": Check(_channel_layer, gettext_noop("News do not reach the feed: {reason}.")),
-        "library": Check(
-            lambda: _folder(settings.LIBRARY_DIR), gettext_noop("The library cannot be written to: {reason}.")
-        ),
+        "library": Check(_library, gettext_noop("The library cannot be written to: {reason}.")),
         "work_folder": Check(
             lambda: _folder(settings.WORK_DIR), gettext_noop("The work folder cannot be written to: {reason}.")
         ),

@@ -13,6 +13,7 @@ from django.db import connection
 
 from downie_project.version import VERSION
 from downloads import actors, broker, live, logs, pictures, retention, runner, storage, turns
+from downloads.library import LibraryUnreachable, bucket, is_remote, library
 from downloads.models import BEAT_EVERY, GOES_ON, LeaseLost, Task, WebhookDelivery, WorkerProcess
 from downloads.states import Status
 
@@ -70,6 +71,8 @@ def forget() -> None:
     WebhookDelivery.objects.outdated().delete()
     retention.carry_out()
     WorkerProcess.objects.long_gone().delete()
+    if is_remote():
+        bucket().sweep(set(Task.objects.running().values_list("file_name", flat=True)))
     pictures.sweep()
 
 
@@ -90,7 +93,7 @@ def _mend(task: Task) -> None:
         return  # its child is about to die; our lease runs out, and the next sweep sees it again
     try:
         goes_on = task.stop in GOES_ON
-        if goes_on and task.status == Status.PROCESSING and storage.is_stored(task.file_name, task.file_size):
+        if goes_on and task.status == Status.PROCESSING and library().is_stored(task.file_name, task.file_size):
             runner.complete(task, task.lease, task.file_size)
             return
         runner.withdraw(task)
@@ -102,6 +105,8 @@ def _mend(task: Task) -> None:
             logger.info("The worker of the task is gone; it waits for another")
     except LeaseLost:
         logger.info("Somebody else was faster to mend the task")
+    except LibraryUnreachable as error:  # the lease runs out, and the next sweep sees it again
+        logger.warning("Whether the file of the task is in the library cannot be asked: %s", error)
 
 
 class Sweeper(threading.Thread):

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 
 from downloads import live, pictures, storage
+from downloads.library import library
 from downloads.models import Task
 from downloads.states import Status
 
@@ -91,7 +92,7 @@ def _delete_files(task: Task) -> None:
     """Delete what is ours: a file that somebody has put in the place of the task's own stays, with all beside it."""
     if task.status != Status.COMPLETED or not task.file_name:
         return
-    if storage.is_stored(task.file_name, task.file_size) or not storage.is_taken(task.file_name):
-        storage.delete_stored(task.file_name, *task.side_files)
+    if library().is_stored(task.file_name, task.file_size) or not library().is_taken(task.file_name):
+        library().delete_stored(task.file_name, *task.side_files)
     else:
         logger.info("%r is not the file that was stored; it stays", task.file_name, extra={"task": task.pk})

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -17,12 +18,14 @@ from django.utils import timezone
 
 from downloads import live, logs, lookups, metrics, pictures, playlists, storage, turns
 from downloads.engine import messages
-from downloads.engine.errors import Failure, Phase, Reason
+from downloads.engine.errors import PATIENT, Failure, Phase, Reason
+from downloads.engine.ffmpeg import NotMedia, prepare_toolbox, probe
 from downloads.engine.filenames import NameFacts, library_folders, library_name
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.network import AddressPolicy
 from downloads.engine.process import Child, Engine, EngineUnavailable
 from downloads.engine.stalls import Watchdog
+from downloads.library import Finished, LibraryUnreachable, is_remote, library
 from downloads.models import (
     GOES_ON,
     MAX_FAILURES,
@@ -42,6 +45,8 @@ WRITE_EVERY = 1.0  # seconds: how old the progress in the row may be
 RENEW_EVERY = 5.0  # seconds, when there is no progress to write
 # A result that failed its proof is fetched once more from nothing, not five times: the site's word may be what is wrong
 TRIES_OF = {Reason.INCOMPLETE: 2}
+# How much of the bar is what comes before the way to a library that is elsewhere
+SHARE_BEFORE_TRANSPORT = 0.8
 Step = (
     messages.Found
     | messages.Items
@@ -62,6 +67,7 @@ LONGEST_DELAY = 300.0
 # A broadcast that has not begun is looked at when it is due, at the least this often, and for this long at most
 SOONEST_LOOK, LATEST_LOOK = 30.0, 3600.0  # seconds
 LONGEST_WAIT = timedelta(days=30)
+PROBE_LIMIT = 60.0  # seconds
 LITTLE_ROOM = 1024 * 1024  # bytes
 
 logger = logging.getLogger(__name__)
@@ -72,6 +78,10 @@ class Interruption(enum.Enum):
 
     STOP = "somebody asked"
     SHUTDOWN = "the service ends"
+
+
+class TransportStopped(Exception):
+    """The file is on its way to the library, and somebody asked to stop, or the service ends."""
 
 
 Ending = messages.Done | messages.Listed | Failure | Interruption
@@ -113,6 +123,7 @@ class Run:
         self._watchdog = Watchdog(
             storage.work_folder(task.id), look_up_limit=settings.LOOKUP_TIME_LIMIT, stall_limit=settings.STALL_SECONDS
         )
+        self._share = SHARE_BEFORE_TRANSPORT if is_remote() else 1.0
         self._heard = False
         self._items: list[messages.ListedItem] = []
         self._looked_at = 0.0
@@ -223,7 +234,7 @@ class Run:
 
     def _progress(self, event: messages.Progress) -> None:
         task = self._task
-        task.progress_percentage = min(max(event.percentage, 0.0), 100.0)
+        task.progress_percentage = min(max(event.percentage, 0.0), 100.0) * self._share
         task.downloaded_bytes = event.downloaded_bytes
         task.total_bytes = event.total_bytes
         task.speed = event.speed
@@ -279,10 +290,10 @@ class Run:
     def _end(self, ending: Ending) -> None:
         self._renew()  # how far it came is in the row before anything else is
         if isinstance(ending, messages.Done):
-            failure = self._complete(ending)
-            if failure is None:
+            outcome = self._complete(ending)
+            if outcome is None:
                 return
-            ending = failure
+            ending = outcome
         if self._task.stop_asked(self._lease) not in GOES_ON:
             carry_out_stop(self._task, self._lease)
             return
@@ -303,28 +314,47 @@ class Run:
             logger.info("The service ends; the task is back in the queue")
             live.task_changed(self._task)
 
-    def _complete(self, done: messages.Done) -> Failure | None:
-        """Store the file and complete the task, or say why that failed."""
+    def _complete(self, done: messages.Done) -> Failure | Interruption | None:
+        """Store the file and complete the task, or say why that failed or was broken off."""
         task = self._task
         try:
             finished = _finished(storage.work_folder(task.id), done)
             size = finished.file.stat().st_size
             side_bytes = sum(file.stat().st_size for file in finished.beside.values())
-            storage.store(
+            if is_remote():
+                task.renew(self._lease, held=_held(finished.file))
+            library().store(
                 task.id,
                 finished,
                 _wanted_name(task, done),
                 lambda name, beside: task.reserve(self._lease, name, size, beside, side_bytes),
-                lambda: task.renew(self._lease),
+                self._keep_storing,
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TransportStopped) as error:
             task.renew(self._lease)  # or else its next holder may have files of its own under these names by now
             withdraw(task)
-            return _storing_failed(error)
+            return Interruption.SHUTDOWN if isinstance(error, TransportStopped) else _storing_failed(error)
         complete(task, self._lease, size, done.notes)
         for note in done.notes:
             logger.info("%s", note)
         return None
+
+    def _keep_storing(self, fraction: float | None = None) -> None:
+        """Keep the lease while the file goes into the library; one that is elsewhere takes a part of the bar, too.
+
+        Raises:
+            TransportStopped: only on such a way: a file that is linked or copied is there before anybody can stop it.
+        """
+        task = self._task
+        if fraction is None:
+            task.renew(self._lease)
+            return
+        if self._stopping.is_set() or task.stop_asked(self._lease) not in GOES_ON:
+            raise TransportStopped
+        task.progress_percentage = 100 * (self._share + (1 - self._share) * min(fraction, 1.0) * 0.99)
+        live.progressed(task)
+        if time.monotonic() - self._renewed_at >= WRITE_EVERY:
+            self._renew()
 
     def _fail(self, failure: Failure) -> None:
         task = self._task
@@ -339,6 +369,9 @@ class Run:
         if failure.reason is Reason.NO_SPACE:
             self._wait_for_room(failure, failures)
             return
+        if failure.reason in PATIENT:
+            delay = delay if failures < MAX_FAILURES else LONGEST_DELAY
+            failures, is_worth_it = min(failures, MAX_FAILURES - 1), True
         if failure.retryable and is_worth_it:
             task.retry_later(self._lease, failure, delay, failures)
             logger.info("%s Next attempt in %.0f s. %s", failure.sentence, delay, failure.detail)
@@ -357,7 +390,7 @@ class Run:
             failure = msgspec.structs.replace(failure, needed_bytes=max(settings.FREE_SPACE_FLOOR // 8, LITTLE_ROOM))
         else:
             failures = task.failures
-        delay = _delay(failures) if failures else 0
+        delay = LONGEST_DELAY if failures == MAX_FAILURES else _delay(failures) if failures else 0
         task.retry_later(self._lease, failure, delay, min(failures, MAX_FAILURES - 1), Wait.ROOM)
         logger.info("%s %s", failure.sentence, failure.detail)
         live.task_changed(task)
@@ -382,7 +415,7 @@ def complete(task: Task, lease: UUID, size: int, notes: Sequence[str] = ()) -> N
     Raises:
         LeaseLost: somebody else will.
     """
-    storage.settle(task.id, task.file_name)
+    library().settle(task.id, task.file_name)
     task.finish(lease, size, notes)
     storage.discard(task.id)
     live.task_changed(task)
@@ -392,7 +425,7 @@ def complete(task: Task, lease: UUID, size: int, notes: Sequence[str] = ()) -> N
 def withdraw(task: Task) -> None:
     """Take back what is in the library under the task's reserved names, before the row gives them up."""
     if task.file_name:
-        storage.withdraw(task.id, [task.file_name, *task.side_files])
+        library().withdraw(task.id, [task.file_name, *task.side_files], storage.work_folder(task.id))
 
 
 def carry_out_stop(task: Task, lease: UUID) -> None:
@@ -442,7 +475,7 @@ def _wanted_name(task: Task, done: messages.Done) -> str:
     return "/".join([*library_folders(settings.FOLDER_TEMPLATE, facts), name])
 
 
-def _finished(folder: Path, done: messages.Done) -> storage.Finished:
+def _finished(folder: Path, done: messages.Done) -> Finished:
     """The files that the child names.
 
     Raises:
@@ -451,7 +484,7 @@ def _finished(folder: Path, done: messages.Done) -> storage.Finished:
     beside = {side.suffix: _inside(folder, side.name) for side in done.side_files}
     if len({suffix.lower() for suffix in beside}) < len(done.side_files):
         raise ValueError("two files would have one name beside the finished one")
-    return storage.Finished(_inside(folder, done.name), beside)
+    return Finished(_inside(folder, done.name), beside)
 
 
 def _inside(folder: Path, name: str) -> Path:
@@ -466,7 +499,19 @@ def _inside(folder: Path, name: str) -> Path:
     return path
 
 
+def _held(file: Path) -> dict[str, Any] | None:
+    """What the file holds, for the task's page: it cannot look into what is elsewhere."""
+    try:
+        found = probe(prepare_toolbox(settings.TOOLS_DIR, settings.FFMPEG_DIR), file, timeout=PROBE_LIMIT)
+    except NotMedia:
+        return None
+    held: dict[str, Any] = msgspec.to_builtins(found)
+    return held
+
+
 def _storing_failed(error: Exception) -> Failure:
     full = isinstance(error, OSError) and error.errno in storage.NO_SPACE
     reason = Reason.NO_SPACE if full else Reason.STORAGE
+    if isinstance(error, LibraryUnreachable):
+        reason = Reason.LIBRARY
     return Failure(reason=reason, phase=Phase.PROCESSING, detail=str(error)[:500])

@@ -89,6 +89,9 @@ def the_only_line(run):
         ("DOWNIE_RATE_LIMIT", "many", "600/minute"),
         ("DOWNIE_RATE_LIMIT", "0/minute", "600/minute"),
         ("DOWNIE_EXTRACT_RATE_LIMIT", "30/fortnight", "30/minute"),
+        ("DOWNIE_S3_BUCKET", "a bucket", "the name of a bucket"),
+        ("DOWNIE_S3_ENDPOINT", "s3.example.org", "https://s3.example.org"),
+        ("DOWNIE_S3_PREFIX", "/films/", "a folder in the bucket"),
         ("DOWNIE_RETENTION_DAYS", "-1", "a number of days from 0 (for ever) to 36500"),
         ("DOWNIE_RETENTION_GB", "nan", "a number of GiB from 0 (no limit) to 1000000"),
         ("DOWNIE_MAX_SOCKETS_PER_CLIENT", "0", "a whole number from 1 to 100000"),
@@ -192,6 +195,19 @@ def test_redis_needs_postgresql(complaint):
     assert sentence.startswith("REDIS_URL")
     assert "set DATABASE_URL to a postgresql:// address" in sentence
     assert "hunter2" not in sentence
+
+
+def test_one_half_of_a_buckets_key_is_refused(complaint):
+    sentence = complaint(DOWNIE_S3_BUCKET="films", DOWNIE_S3_SECRET_KEY="hunter2")
+
+    assert sentence == "Set both DOWNIE_S3_ACCESS_KEY and DOWNIE_S3_SECRET_KEY, or neither."
+
+
+def test_a_bucket_needs_packages_of_its_own(complaint, monkeypatch):
+    monkeypatch.setattr(environment, "find_spec", lambda _: None)
+    sentence = complaint(DOWNIE_S3_BUCKET="films")
+
+    assert sentence.startswith("DOWNIE_S3_BUCKET needs packages that are not installed")
 
 
 def test_redis_needs_a_key(complaint):

@@ -20,9 +20,12 @@ import pytest
 
 from downloads import storage
 from downloads.engine.folders import FolderBusy, folder_lock
+from downloads.library import Finished, OutsideLibrary, local
+from downloads.library.local import LocalLibrary
 from tests.service import PROJECT, wait_until
 
 TASK = "0123456789ab"
+LIBRARY = LocalLibrary()
 SHARED_MEMORY = Path("/dev/shm")
 HOLDER = """
 import sys, time
@@ -67,7 +70,7 @@ def held_by_another_process(folder):
 
 
 def store(source, name, reserve=lambda *_: True, keep=lambda: None, beside=None):
-    return storage.store(TASK, storage.Finished(source, beside or {}), name, reserve, keep)
+    return LIBRARY.store(TASK, Finished(source, beside or {}), name, reserve, keep)
 
 
 def names(folder):
@@ -130,7 +133,7 @@ def test_a_name_that_is_taken_between_the_look_and_the_move_is_left_alone(source
 def test_a_name_that_leads_out_of_the_library_is_refused(source, library, tmp_path, name):
     (library / "out").symlink_to(tmp_path)
 
-    with pytest.raises(storage.OutsideLibrary):
+    with pytest.raises(OutsideLibrary):
         store(source, name)
 
     assert names(library) == ["out"]
@@ -141,22 +144,22 @@ def test_a_name_that_leads_out_of_the_library_is_refused(source, library, tmp_pa
 def test_nothing_outside_of_the_library_is_stored_or_deleted(library, name):
     (library / "out").symlink_to("/etc")
 
-    assert storage.is_stored(name, Path("/etc/passwd").stat().st_size) is False
-    with pytest.raises(storage.OutsideLibrary):
-        storage.delete_stored(name)
+    assert LIBRARY.is_stored(name, Path("/etc/passwd").stat().st_size) is False
+    with pytest.raises(OutsideLibrary):
+        LIBRARY.delete_stored(name)
 
 
 def test_a_link_in_the_library_is_no_stored_file(library):
     (library / "link").symlink_to("/etc/passwd")
 
-    assert storage.is_stored("link", Path("/etc/passwd").stat().st_size) is False
+    assert LIBRARY.is_stored("link", Path("/etc/passwd").stat().st_size) is False
 
 
 def test_deleting_a_link_leaves_what_it_points_to(library, tmp_path):
     (tmp_path / "mine").touch()
     (library / "link").symlink_to(tmp_path / "mine")
 
-    storage.delete_stored("link")
+    LIBRARY.delete_stored("link")
 
     assert names(library) == []
     assert (tmp_path / "mine").exists()
@@ -165,13 +168,13 @@ def test_deleting_a_link_leaves_what_it_points_to(library, tmp_path):
 def test_a_stored_file_is_known_by_its_size(source):
     store(source, "film.mp4")
 
-    assert storage.is_stored("film.mp4", 4_000_000) is True
-    assert storage.is_stored("film.mp4", 3_999_999) is False
-    assert storage.is_stored("other.mp4", 4_000_000) is False
+    assert LIBRARY.is_stored("film.mp4", 4_000_000) is True
+    assert LIBRARY.is_stored("film.mp4", 3_999_999) is False
+    assert LIBRARY.is_stored("other.mp4", 4_000_000) is False
 
 
 def test_deleting_what_is_gone_is_no_error():
-    storage.delete_stored("film.mp4")
+    LIBRARY.delete_stored("film.mp4")
 
 
 # Folders in the library
@@ -182,7 +185,7 @@ def test_folders_are_made_where_they_are_missing(source, library, name):
     assert store(source, name) == name
 
     assert (library / name).read_bytes() == source.read_bytes()
-    assert storage.is_stored(name, 4_000_000) is True
+    assert LIBRARY.is_stored(name, 4_000_000) is True
 
 
 def test_the_number_stands_in_the_name_and_not_in_the_folder(source, library):
@@ -195,7 +198,7 @@ def test_the_number_stands_in_the_name_and_not_in_the_folder(source, library):
 def test_no_folder_is_made_through_a_link_that_leads_out(source, library, tmp_path):
     (library / "out").symlink_to(tmp_path / "elsewhere")
 
-    with pytest.raises(storage.OutsideLibrary, match="leads out of the library"):
+    with pytest.raises(OutsideLibrary, match="leads out of the library"):
         store(source, "out/a/film.mp4")
 
     assert names(tmp_path) == ["library", "work"]
@@ -245,7 +248,7 @@ def test_a_folder_that_somebody_removes_in_that_very_moment_is_made_again(source
 def test_many_may_store_into_and_delete_from_one_folder_at_once(source, library):
     def come_and_go(number):
         for _ in range(30):
-            storage.delete_stored(store(source, f"a/b/{number}.mp4"))
+            LIBRARY.delete_stored(store(source, f"a/b/{number}.mp4"))
 
     with ThreadPoolExecutor(4) as threads:
         _ = list(threads.map(come_and_go, range(4)))
@@ -257,7 +260,7 @@ def test_the_last_file_takes_its_empty_folders_with_it(source, library):
     store(source, "a/b/film.mp4")
     (library / "a" / "mine").touch()
 
-    storage.delete_stored("a/b/film.mp4")
+    LIBRARY.delete_stored("a/b/film.mp4")
 
     assert names(library) == ["a"]
     assert names(library / "a") == ["mine"]
@@ -266,7 +269,7 @@ def test_the_last_file_takes_its_empty_folders_with_it(source, library):
 def test_the_library_itself_stays(source, library):
     store(source, "film.mp4")
 
-    storage.delete_stored("film.mp4")
+    LIBRARY.delete_stored("film.mp4")
 
     assert library.is_dir()
 
@@ -328,7 +331,7 @@ def test_they_are_deleted_with_it(source, library, beside):
     store(source, "a/film.mp4", beside=beside)
     (library / "a" / "film.de.srt").write_text("mine")
 
-    storage.delete_stored("a/film.mp4", "a/film.en.srt", "a/film.jpg")
+    LIBRARY.delete_stored("a/film.mp4", "a/film.en.srt", "a/film.jpg")
 
     assert names(library / "a") == ["film.de.srt"]
 
@@ -390,7 +393,7 @@ def test_a_copy_overwrites_nothing(source, settings):
 @pytest.mark.usefixtures("without_links")
 def test_nothing_is_seen_under_the_name_while_a_copy_is_made(source, settings, monkeypatch):
     seen = []
-    monkeypatch.setattr(storage, "KEEP_EVERY", -1)
+    monkeypatch.setattr(local, "KEEP_EVERY", -1)
 
     store(source, "film.mp4", keep=lambda: seen.extend(names(settings.LIBRARY_DIR)))
 
@@ -403,7 +406,7 @@ def test_a_copy_that_is_broken_off_leaves_nothing_in_the_library(source, setting
     def lost():
         raise TimeoutError("the lease is lost")
 
-    monkeypatch.setattr(storage, "KEEP_EVERY", -1)
+    monkeypatch.setattr(local, "KEEP_EVERY", -1)
 
     with pytest.raises(TimeoutError):
         store(source, "film.mp4", keep=lost)
@@ -476,10 +479,10 @@ def store_until(step, source, beside, library, row):
 def recover(row):
     """Do what recovery does with what the row says."""
     name, beside = json.loads(row.read_text()) if row.exists() else ("", [])
-    if storage.is_stored(name, 4_000_000):
-        storage.settle(TASK, name)
+    if LIBRARY.is_stored(name, 4_000_000):
+        LIBRARY.settle(TASK, name)
     elif name:
-        storage.withdraw(TASK, [name, *beside])
+        LIBRARY.withdraw(TASK, [name, *beside], storage.work_folder(TASK))
 
 
 def contents(library):
@@ -512,7 +515,7 @@ def test_so_many_points_are_all_that_there_are(any_file_system, source, beside, 
 def test_a_strangers_file_under_a_reserved_name_is_not_taken_back(source, library, beside):
     (library / "film.en.srt").write_text("mine")
 
-    storage.withdraw(TASK, ["film.mp4", "film.en.srt", "film.jpg"])
+    LIBRARY.withdraw(TASK, ["film.mp4", "film.en.srt", "film.jpg"], storage.work_folder(TASK))
 
     assert names(library) == ["film.en.srt"]
 
@@ -520,7 +523,7 @@ def test_a_strangers_file_under_a_reserved_name_is_not_taken_back(source, librar
 def test_a_copy_of_another_task_under_a_reserved_name_is_not_taken_back(source, library, beside):
     (library / "film.en.srt").write_bytes(beside[".en.srt"].read_bytes())
 
-    storage.withdraw(TASK, ["film.en.srt"])
+    LIBRARY.withdraw(TASK, ["film.en.srt"], storage.work_folder(TASK))
 
     assert names(library) == ["film.en.srt"]
 
@@ -529,7 +532,7 @@ def test_what_cannot_be_taken_back_is_logged_and_holds_up_nothing_else(source, l
     (library / "out").symlink_to(tmp_path)
     store(source, "film.mp4", beside=beside)
 
-    storage.withdraw(TASK, ["out/film.mp4", "film.mp4", "film.en.srt", "film.jpg"])
+    LIBRARY.withdraw(TASK, ["out/film.mp4", "film.mp4", "film.en.srt", "film.jpg"], storage.work_folder(TASK))
 
     assert names(library) == ["out"]
     assert "'out/film.mp4' stays in the library" in caplog.text
@@ -540,7 +543,7 @@ def test_what_a_crash_left_of_a_copy_goes_with_its_place(source, library):
     (library / "a" / f".{TASK}-0011.part").write_text("half")
     (library / "a" / ".ba9876543210-0011.part").write_text("another task's")
 
-    storage.withdraw(TASK, ["a/film.mp4"])
+    LIBRARY.withdraw(TASK, ["a/film.mp4"], storage.work_folder(TASK))
 
     assert names(library / "a") == [".ba9876543210-0011.part"]
 
@@ -559,7 +562,7 @@ def test_the_bytes_are_on_the_disk_before_they_have_a_name_and_the_names_before_
 
     monkeypatch.setattr(os, "fsync", note)
 
-    storage.settle(TASK, store(source, "a/film.mp4", beside=beside))
+    LIBRARY.settle(TASK, store(source, "a/film.mp4", beside=beside))
 
     visible = [[name for name in there if not name.startswith(".")] for _, there in synced]
     assert [name for name, _ in synced] == [".0123", ".0123", ".0123", "a", library.name[:5]]
@@ -568,7 +571,7 @@ def test_the_bytes_are_on_the_disk_before_they_have_a_name_and_the_names_before_
 
 def test_the_lease_is_kept_while_the_disk_is_slow(source, monkeypatch):
     kept = []
-    monkeypatch.setattr(storage, "KEEP_EVERY", 0.02)
+    monkeypatch.setattr(local, "KEEP_EVERY", 0.02)
     monkeypatch.setattr(os, "fsync", lambda _: time.sleep(0.2))
 
     store(source, "film.mp4", keep=lambda: kept.append(time.monotonic()))
@@ -585,7 +588,7 @@ def test_a_file_system_that_cannot_sync_a_folder_is_no_obstacle(source, library,
     monkeypatch.setattr(os, "fsync", refuse)
     caplog.set_level("INFO")
 
-    storage.settle(TASK, name)
+    LIBRARY.settle(TASK, name)
 
     assert "power cut" in caplog.text
 

@@ -309,7 +309,7 @@ def picture(request: HttpRequest, task_id: str) -> HttpResponse:
 @router.api_operation(
     ["GET", "HEAD"],
     "/downloads/tasks/{task_id}/file",
-    response={404: Error, 409: Error, 500: Error},
+    response={404: Error, 409: Error, 500: Error, 503: Error},
     operation_id="get_file",
     summary="Fetch the finished file",
     openapi_extra={
@@ -319,6 +319,7 @@ def picture(request: HttpRequest, task_id: str) -> HttpResponse:
                 "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
             },
             206: {"description": "The range that was asked for."},
+            302: {"description": "Where finished files are in a bucket: it is fetched from there."},
             416: {"description": "The file has no such range."},
         }
     },
@@ -332,4 +333,4 @@ def file(request: HttpRequest, task_id: str, inline: Inline = False) -> HttpResp
         raise Refused(found.error_code, found.error_message)
     if found.status != Status.COMPLETED:
         raise Refused("TASK_NOT_COMPLETED", "This task has no file yet; its status says how far it is.")
-    return files.hand_over(found, inline=inline)
+    return files.hand_over(found, inline=inline, method=request.method or "GET")

@@ -72,6 +72,7 @@ class Reason(StrEnum):
     DISK_TOO_SMALL = "disk_too_small"
     FILE_TOO_LARGE = "file_too_large"
     STORAGE = "storage"
+    LIBRARY = "library"
 
     INCOMPLETE = "incomplete"
     POSTPROCESSING_FAILED = "postprocessing_failed"
@@ -159,6 +160,10 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.STORAGE: gettext_noop(
         "The file could not be written; check the permissions and the state of the download folder."
     ),
+    Reason.LIBRARY: gettext_noop(
+        "The storage for finished files does not answer or refuses the file, and it is tried again by itself; "
+        "an administrator can check its address, its bucket and its keys in the settings."
+    ),
     Reason.INCOMPLETE: gettext_noop("What arrived is not the whole video; start the download again."),
     Reason.POSTPROCESSING_FAILED: gettext_noop(
         "The file was downloaded but could not be converted; try another conversion or none."
@@ -195,9 +200,12 @@ _RETRYABLE: Final = frozenset(
         Reason.STALLED,
         Reason.KILLED,
         Reason.NO_SPACE,
+        Reason.LIBRARY,
     }
 )
 
+PATIENT: Final = frozenset({Reason.NO_SPACE, Reason.LIBRARY})
+"""What is tried again as often as it takes: the bytes are worth keeping, and people see to the rest."""
 
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _PREFIXES: Final = re.compile(r"^(?:\s*(?:ERROR:|\[download\]))+")

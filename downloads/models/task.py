@@ -451,6 +451,7 @@ class Task(models.Model):
     side_files = models.JSONField(_("files beside it"), default=list, blank=True)
     file_size = models.BigIntegerField(_("file size"), default=0)
     stored_bytes = models.BigIntegerField(default=0, editable=False, help_text="of the file and those beside it")
+    held = models.JSONField(null=True, editable=False, help_text="what the file holds, where it is not at hand")
     error_code = models.CharField(_("error code"), max_length=32, blank=True)
     error_reason = models.CharField(_("reason"), max_length=32, blank=True)
     error_message = models.TextField(_("what happened"), blank=True)

@@ -83,7 +83,7 @@ class Command(BaseCommand):
             f"  The page       {base}/\n"
             f"  The API docs   {base}/api/docs  (and {base}/api/redoc)\n"
             f"  The admin      {base}/admin/\n"
-            f"  The library    {settings.LIBRARY_DIR}"
+            f"  The library    {f's3://{settings.S3_BUCKET}' if settings.S3_BUCKET else settings.LIBRARY_DIR}"
         )
         engine = readiness.yt_dlp()
         if engine.status == "warning":
