@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from downloads import actors, live, pictures, refusals, storage
-from downloads.library import library
+from downloads.library import is_reachable, library
 from downloads.models import CLEAN_SLATE, STARTABLE, Task
 from downloads.refusals import Refused
 from downloads.states import FINISHED, PAUSABLE, RUNNING, UNFINISHED, Status, Stop
@@ -83,6 +83,8 @@ def cancel_all(ids: Collection[str]) -> Verdicts:
 
 def delete_all(ids: Collection[str], *, delete_files: bool = False) -> Verdicts:
     """Delete these; the word is `deleted`, or `stopping`. Finished files stay unless asked otherwise."""
+    if delete_files and not is_reachable():
+        return {task_id: refusals.library_unreachable() for task_id in ids}
     with transaction.atomic():
         tasks = _locked(ids)
         running = [task for task in tasks if task.status in RUNNING and not task.is_playlist]
@@ -103,7 +105,12 @@ def cleanup(max_age: timedelta, *, delete_files: bool = False) -> int:
     """Remove what finished longer ago than this, with what it has left on disk; return how many tasks that were.
 
     A playlist goes as a whole; what is kept for good stays. The files of completed ones stay unless asked otherwise.
+
+    Raises:
+        Refused: LIBRARY_UNREACHABLE; nothing was removed.
     """
+    if delete_files and not is_reachable():
+        raise refusals.library_unreachable()
     removed = 0
     while True:
         with transaction.atomic():

@@ -14,10 +14,10 @@ from urllib.parse import quote, unquote
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseRedirect
 from django.utils.http import content_disposition_header
-from django.utils.translation import gettext_noop
 from starlette.responses import FileResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from downloads import refusals
 from downloads.library import LibraryUnreachable, bucket, is_remote, library
 from downloads.library.local import library_path
 from downloads.models import Task
@@ -83,8 +83,7 @@ def _is_there(task: Task) -> bool:
     try:
         return library().is_stored(task.file_name, task.file_size)
     except LibraryUnreachable:
-        sentence = gettext_noop("The storage for finished files does not answer; try again later.")
-        raise Refused("LIBRARY_UNREACHABLE", sentence) from None
+        raise refusals.library_unreachable() from None
 
 
 def _link(task: Task, kind: str, method: str) -> HttpResponse:

@@ -26,7 +26,7 @@ from downloads.engine.cookies import BadCookies, parse_cookies
 from downloads.engine.filenames import checked_custom_filename
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.engine.network import AddressPolicy, BadUrl, normalise_url
-from downloads.library import library
+from downloads.library import is_reachable, library
 from downloads.lookups import Look, Question
 from downloads.models import STARTABLE, CookieJar, MoveRefused, Preset, Task
 from downloads.refusals import Refused
@@ -447,9 +447,11 @@ def delete(task_id: str, *, delete_file: bool = False) -> None:
     """Delete a task, stopping it first, and wait up to 3 s for that. The finished file stays unless asked otherwise.
 
     Raises:
-        Refused: TASK_NOT_FOUND.
+        Refused: TASK_NOT_FOUND, or LIBRARY_UNREACHABLE before anything is done.
     """
     task = find(task_id)
+    if delete_file and not is_reachable():
+        raise refusals.library_unreachable()
     if task.is_playlist:
         batches.delete_all([task_id], delete_files=delete_file)
         _wait(lambda: not Task.objects.filter(pk=task_id).exists())

@@ -12,7 +12,7 @@ from downloads import live, storage
 from downloads.engine.errors import SENTENCES, Reason
 from downloads.engine.messages import ListedItem
 from downloads.engine.network import AddressPolicy, BadUrl, normalise_url
-from downloads.library import library
+from downloads.library import LibraryUnreachable, library
 from downloads.models import Facts, Task
 from downloads.states import Status
 
@@ -77,9 +77,17 @@ def _present(site: str, listed: Sequence[ListedItem]) -> set[tuple[str, int]]:
     urls = {entry.url for entry in listed if not entry.in_page}
     ids = {entry.media_id for entry in listed if entry.media_id}
     completed = Task.objects.filter(Q(url__in=urls) | Q(site=site, media_id__in=ids), status=Status.COMPLETED)
-    kept = [task for task in completed if library().is_stored(task.file_name, task.file_size)]
+    kept = [task for task in completed if _is_there(task)]
     urls, ids = {task.url for task in kept}, {task.media_id for task in kept if task.site == site}
     return {_key(entry) for entry in listed if entry.media_id in ids or (entry.url in urls and not entry.in_page)}
+
+
+def _is_there(task: Task) -> bool:
+    """Whether its file is in the library; one that cannot be asked is believed to have what it was given."""
+    try:
+        return library().is_stored(task.file_name, task.file_size)
+    except LibraryUnreachable:
+        return True
 
 
 def _key(entry: ListedItem) -> tuple[str, int]:

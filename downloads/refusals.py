@@ -21,6 +21,12 @@ def not_found() -> Refused:
     return Refused("TASK_NOT_FOUND", gettext_noop("There is no task with this id; it may have been deleted."))
 
 
+def library_unreachable() -> Refused:
+    """Finished files are elsewhere, and nobody answers there."""
+    sentence = gettext_noop("The storage for finished files does not answer; try again later.")
+    return Refused("LIBRARY_UNREACHABLE", sentence)
+
+
 def not_startable(status: Status) -> Refused:
     """It cannot be queued from this state."""
     if status == Status.COMPLETED:

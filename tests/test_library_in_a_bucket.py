@@ -12,12 +12,13 @@ import pytest
 from django.core.management import call_command
 from django.db.models.functions import Now
 
+from downloads import recovery
 from downloads.library import Finished, LibraryUnreachable, OutsideLibrary, s3
 from downloads.models import Task
 from tests.origin import Origin
 from tests.s3 import BUCKET, KEY, SECRET, Line, S3Server
 from tests.service import PROJECT, Service, wait_until
-from tests.tasks import task_in
+from tests.tasks import abandoned_task, task_in
 
 TASK = "0123456789ab"
 MB = 1024 * 1024
@@ -192,9 +193,15 @@ def test_a_bucket_that_cannot_be_reached_is_said_and_tried_again(service, server
     line.is_cut = False
     assert service.wait_for(task_id)["status"] == "completed"
     line.is_cut = True
-    answer = service.http.get(task["file_url"] or f"/api/downloads/tasks/{task_id}/file")
+    answers = [
+        service.http.get(f"/api/downloads/tasks/{task_id}/file"),
+        service.http.delete(f"/api/downloads/tasks/{task_id}", params={"delete_file": True}),
+    ]
     line.is_cut = False
-    assert (answer.status_code, answer.json()["error_code"]) == (503, "LIBRARY_UNREACHABLE")
+    assert [(answer.status_code, answer.json()["error_code"]) for answer in answers] == [
+        (503, "LIBRARY_UNREACHABLE")
+    ] * 2
+    assert service.task(task_id)["status"] == "completed"
 
 
 def test_the_service_ends_at_once_though_a_file_is_on_its_way(service, server, slow, large_origin):
@@ -330,26 +337,43 @@ def test_a_bucket_that_is_not_there_is_said(server, finished):
         store(library, finished)
 
 
-@pytest.mark.django_db
-def test_retention_deletes_from_the_bucket(library, server, finished, settings):
-    settings.S3_BUCKET, settings.RETENTION_AGE = BUCKET, timedelta(days=1)
+def test_what_an_attempt_of_the_same_task_has_left_gives_way_to_the_next(library, server, finished):
+    put(server, "alone/film.mp4", Metadata={s3.OWNER: TASK})
+    assert store(library, finished) == "film.mp4"
+    assert alone(server) == {"alone/film.en.srt": b"words", "alone/film.mp4": b"film"}
+
+
+@pytest.fixture
+def used(library, server, settings):
+    """The same, as the library that the settings name."""
     options = OPTIONS | {"endpoint_url": f"http://127.0.0.1:{server.port}", "location": "alone"}
-    settings.STORAGES = settings.STORAGES | {
-        "library": {"BACKEND": "downloads.library.s3.S3Library", "OPTIONS": options}
-    }
-    store(library, finished)
+    backend = {"BACKEND": "downloads.library.s3.S3Library", "OPTIONS": options}
+    settings.S3_BUCKET, settings.STORAGES = BUCKET, settings.STORAGES | {"library": backend}
+    return library
+
+
+FILES = {"file_name": "film.mp4", "file_size": 4, "side_files": ["film.en.srt"]}
+
+
+@pytest.mark.django_db
+def test_retention_deletes_from_the_bucket(used, server, finished, settings):
+    settings.RETENTION_AGE = timedelta(days=1)
+    store(used, finished)
     put(server, "alone/other.mp4")
-    task_in(
-        "completed",
-        finished_at=Now() - timedelta(days=2),
-        file_name="film.mp4",
-        file_size=4,
-        side_files=["film.en.srt"],
-        stored_bytes=9,
-    )
+    task_in("completed", finished_at=Now() - timedelta(days=2), stored_bytes=9, **FILES)
     call_command("retention", verbosity=0)
     assert set(alone(server)) == {"alone/other.mp4"}
     assert not Task.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_file_whose_worker_died_when_it_was_there_completes_its_task(used, server, finished):
+    store(used, finished)
+    task = abandoned_task("processing", **FILES)
+    recovery.sweep()
+    task.refresh_from_db()
+    assert (task.status, task.file_name) == ("completed", "film.mp4")
+    assert set(alone(server)) == {"alone/film.en.srt", "alone/film.mp4"}
 
 
 # Only where it is asked for

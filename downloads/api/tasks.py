@@ -197,7 +197,7 @@ def change(request: HttpRequest, task_id: str, payload: TaskPatch) -> Json:
 
 @router.delete(
     "/downloads/tasks/{task_id}",
-    response={200: Acknowledged, 404: Error, 422: InvalidInput},
+    response={200: Acknowledged, 404: Error, 422: InvalidInput, 503: Error},
     operation_id="delete_task",
     summary="Delete a task",
 )
@@ -274,7 +274,7 @@ def media(request: HttpRequest, task_id: str) -> Json:
 
 @router.post(
     "/downloads/cleanup",
-    response={200: CleanedUp, 422: InvalidInput},
+    response={200: CleanedUp, 422: InvalidInput, 503: Error},
     operation_id="cleanup",
     summary="Remove old finished tasks",
 )

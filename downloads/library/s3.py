@@ -4,7 +4,7 @@ import logging
 import mimetypes
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import timedelta
@@ -80,9 +80,7 @@ class S3Library(S3Storage):
 
     def delete_stored(self, *names: str) -> None:
         """See `Library`."""
-        for name in filter(None, names):
-            with _said():
-                self.client.delete_object(Bucket=self.bucket_name, Key=self._key(name))
+        self._delete(self._key(name) for name in filter(None, names))
 
     def link(self, name: str, *, method: str, disposition: str, kind: str = "") -> str:
         """A signed address at which the file can be fetched for some hours, without our keys."""
@@ -102,17 +100,32 @@ class S3Library(S3Storage):
             self.client.head_bucket(Bucket=self.bucket_name)
 
     def store(self, task_id: str, finished: Finished, name: str, reserve: Reserve, keep: Keep) -> str:
-        """Bring the files there, in parts where they are large; see `Library`."""
+        """Bring the files there, in parts where they are large; see `Library`.
+
+        What an earlier attempt of this task has left, and could not take back, gives way.
+        """
         total = sum(file.stat().st_size for file in (*finished.beside.values(), finished.file))
         for candidate in numbered(name):
             beside = [side_name(candidate, suffix) for suffix in finished.beside]
             keys = [self._key(each) for each in (*beside, candidate)]
-            if any(self._look(key) for key in keys) or not reserve(candidate, beside):
+            found = {key: self._owner(key) for key in keys}
+            if set(found.values()) - {None, task_id} or not reserve(candidate, beside):
                 continue
+            self._delete(key for key, owner in found.items() if owner == task_id)
             transport = _Transport(self.client, self.bucket_name, task_id, total, keep)
             if transport.bring(zip(keys, [*finished.beside.values(), finished.file], strict=True)):
                 return candidate
         raise AssertionError("there is always a next number")
+
+    def _owner(self, key: str) -> str | None:
+        """Whose file is there: the id of a task, empty for one that is not ours, None for no file."""
+        found = self._look(key)
+        return None if found is None else str(found["Metadata"].get(OWNER, ""))
+
+    def _delete(self, keys: Iterable[str]) -> None:
+        with _said():
+            for key in keys:
+                self.client.delete_object(Bucket=self.bucket_name, Key=key)
 
     def settle(self, task_id: str, name: str) -> None:
         """Nothing: what a bucket has taken, it has."""
@@ -123,10 +136,9 @@ class S3Library(S3Storage):
             try:
                 key = self._key(name)
                 self._break_off(key)
-                found = self._look(key)
-                if found and found["Metadata"].get(OWNER) == task_id:
-                    self.client.delete_object(Bucket=self.bucket_name, Key=key)
-            except (LibraryUnreachable, OutsideLibrary, BotoCoreError, ClientError) as error:
+                if self._owner(key) == task_id:
+                    self._delete([key])
+            except (LibraryUnreachable, OutsideLibrary) as error:
                 logger.warning("%r may stay in the library: %s", name, error, extra={"task": task_id})
 
     def sweep(self, reserved: set[str]) -> None:
