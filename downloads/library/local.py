@@ -167,7 +167,7 @@ def _draft(task_id: str, source: Path, folder: Path, keep: Keep) -> Iterator[Pat
 def _link_into(folder: Path, source: Path, draft: Path) -> bool:
     """As `_link`, and make the folder; somebody may delete its last file in this moment, and so the folder."""
     for _ in range(FOLDER_TRIES - 1):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, FileExistsError):  # the latter where it goes while it is made
             _make_folders(folder)
             return _link(source, draft)
     _make_folders(folder)
