@@ -141,6 +141,7 @@ REFUSALS = (
     "This needs an API key, sent as Authorization: Bearer or as X-API-Key; manage.py apikey create makes one.",
     "With a login instead of an API key this needs Django's CSRF token in X-CSRFToken.",
     "Something went wrong inside; the service's log says what.",
+    "The storage for finished files does not answer; try again later.",
 )
 # Sentences that rows show beside those of the engine
 OF_PLAYLISTS = ("Some items of this playlist failed; each says why, and a retry tries those again.",)
