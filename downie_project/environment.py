@@ -93,6 +93,7 @@ class Environment(BaseSettings):
     )
     max_sockets_per_client: int = Field(50, ge=1, le=100_000, description="a whole number from 1 to 100000")
     max_concurrent_downloads: int = Field(4, ge=1, le=100, description="a whole number from 1 to 100")
+    max_connections: int = Field(8, ge=1, le=32, description="a whole number from 1 to 32")
     max_concurrent_extracts: int = Field(4, ge=1, le=100, description="a whole number from 1 to 100")
     lookup_time_limit: int = Field(120, ge=1, le=3600, description="a whole number of seconds from 1 to 3600")
     stall_seconds: int = Field(60, ge=1, le=3600, description="a whole number of seconds from 1 to 3600")

@@ -45,6 +45,7 @@ RETENTION_SIZE = int(ENVIRONMENT.retention_gb * 1024**3)
 
 # The engine
 MAX_CONCURRENT_DOWNLOADS = ENVIRONMENT.max_concurrent_downloads
+MAX_CONNECTIONS = ENVIRONMENT.max_connections
 MAX_CONCURRENT_EXTRACTS = ENVIRONMENT.max_concurrent_extracts
 EXTRACT_TIME_LIMIT = ENVIRONMENT.extract_time_limit  # seconds
 ENGINE_MEMORY_LIMIT = ENVIRONMENT.engine_memory_mb * 1024 * 1024  # bytes, for each process of a download

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
@@ -175,6 +176,7 @@ class Run:
             live_limit=settings.LIVE_LIMIT,
             free_space_floor=settings.FREE_SPACE_FLOOR,
             spoken_for=self._spoken_for,
+            max_connections=self._connections(),
             sponsorblock_api=settings.SPONSORBLOCK_API,
             egress=egress,
             through_egress=bool(rules.proxy),
@@ -182,6 +184,12 @@ class Run:
             source_address=rules.source_address,
             impersonate=rules.impersonate,
         )
+
+    def _connections(self) -> int:
+        """Over how many the media may come: what downloads from one host may have is shared when each begins."""
+        host = urlsplit(self._task.url).netloc
+        running = Task.objects.running().values_list("url", flat=True)
+        return max(settings.MAX_CONNECTIONS // max(sum(urlsplit(url).netloc == host for url in running), 1), 1)
 
     def _follow(self, child: Child) -> Ending:
         while True:

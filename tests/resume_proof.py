@@ -19,13 +19,16 @@ import psutil
 from tests.origin import Origin, make_media, media_folder
 from tests.service import Service, wait_until
 
-# Bytes a second of each connection, so that each takes some 3 seconds, and how many requests the look-up makes of it
+ALONE = {"noetag": 1, "modified": ""}  # nothing by which a part could be told from one of another file
+# Bytes a second of each connection, so that each takes some 3 seconds, how many requests the look-up makes of it, and
+# what else is asked of the origin
 KINDS = {
-    "direct": ("/direct/video.mp4", 1_000_000, 1),
-    "HLS": ("/hls/plain/index.m3u8", 190_000, 0),
-    "encrypted HLS": ("/hls/aes/index.m3u8", 190_000, 0),
-    "DASH, merged": ("/dash/manifest.mpd", 300_000, 0),
-    "HLS, merged": ("/hls/split/master.m3u8", 300_000, 0),
+    "direct": ("/direct/video.mp4", 700_000, 1, ALONE),
+    "direct, in parts": ("/direct/video.mp4", 170_000, 1, {}),
+    "HLS": ("/hls/plain/index.m3u8", 190_000, 0, {}),
+    "encrypted HLS": ("/hls/aes/index.m3u8", 190_000, 0, {}),
+    "DASH, merged": ("/dash/manifest.mpd", 300_000, 0, {}),
+    "HLS, merged": ("/hls/split/master.m3u8", 300_000, 0, {}),
 }
 FRAGMENT = 150_000  # bytes: all but those of sound are longer
 MERGED = ("DASH, merged", "HLS, merged")
@@ -90,8 +93,8 @@ class Proof:
 
     def cut_connections(self):
         """Of a direct file one connection breaks, of fragments one for each of them."""
-        size = self.usual["direct"][2]
-        cuts = {kind: self.random.randrange(1, size if kind == "direct" else FRAGMENT) for kind in KINDS}
+        lengths = dict.fromkeys(KINDS, FRAGMENT) | {"direct": self.usual["direct"][2]}
+        cuts = {kind: self.random.randrange(1, length) for kind, length in lengths.items()}
         return self._outcomes("a cut connection", self._begin(cuts), dict.fromkeys(KINDS, "downloading"))
 
     def _disturb(self, name, disturb):
@@ -124,10 +127,10 @@ class Proof:
         self.rounds += 1
         self.origin.reset()
         tasks = {}
-        for kind, (path, rate, looks) in ((kind, KINDS[kind]) for kind in only):
+        for kind, (path, rate, looks, behaviour) in ((kind, KINDS[kind]) for kind in only):
             link_id = f"{self.rounds}-{kind}"
             cut = {"cut": cuts[kind], "cut_times": 1, "skip": looks} if cuts else {}
-            link = self.origin.url(path, id=link_id, rate=rate * (hurry or self.hurry), **cut)
+            link = self.origin.url(path, id=link_id, each=rate * (hurry or self.hurry), **behaviour, **cut)
             tasks[kind] = (link_id, self.service.download(link))
         return tasks
 
@@ -163,12 +166,12 @@ def table(outcomes):
     for outcome in outcomes:
         if outcome.was_hit:
             rows[outcome.disturbance, outcome.kind].append(outcome)
-    yield f"{'disturbance':<24}{'kind':<16}{'identical':>12}{'fetched again: mean':>22}{'most':>18}"
+    yield f"{'disturbance':<24}{'kind':<18}{'identical':>12}{'fetched again: mean':>22}{'most':>18}"
     for (disturbance, kind), row in rows.items():
         right = sum(outcome.is_identical for outcome in row)
         mean, most = sum(outcome.again for outcome in row) / len(row), max(outcome.again for outcome in row)
         cost = [f"{each / 1000:.0f} kB ({each / row[0].size:.1%})" for each in (mean, most)]
-        yield f"{disturbance:<24}{kind:<16}{f'{right} of {len(row)}':>12}{cost[0]:>22}{cost[1]:>18}"
+        yield f"{disturbance:<24}{kind:<18}{f'{right} of {len(row)}':>12}{cost[0]:>22}{cost[1]:>18}"
 
 
 def main():

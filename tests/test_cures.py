@@ -26,7 +26,7 @@ from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor, FFmpegPostProcessor
 from yt_dlp.utils import DownloadError
 from yt_dlp.utils.networking import HTTPHeaderDict
 
-from downloads.engine import cures, fragments, resume
+from downloads.engine import bodies, cures, fragment_fetching, fragments, parts, resume
 from downloads.engine.classification import classify
 from downloads.engine.cookies import cookie_policy, parse_cookies
 from downloads.engine.egress import refused_by
@@ -106,7 +106,8 @@ def test_what_is_cured_reads_as_it_did_when_the_cure_was_made(function, digest):
 def test_each_cure_is_applied(cured, owner, name):
     patch = inspect.getattr_static(owner, name)
 
-    assert inspect.getmodule(getattr(patch, "fset", patch)) in (cures, fragments, resume)
+    module = inspect.getmodule(getattr(patch, "fset", patch))
+    assert module in (bodies, cures, fragment_fetching, fragments, parts, resume)
 
 
 @pytest.mark.parametrize(
@@ -117,8 +118,8 @@ def test_each_cure_is_applied(cured, owner, name):
         (FragmentFD._prepare_and_start_frag_download, fragments.start_fragments),
         (FragmentFD._append_fragment, fragments.append_fragment),
         (FileDownloader.download, resume.download),
-        (FileDownloader.best_block_size, resume.best_block_size),
-        (HttpFD.real_download, resume.download_file),
+        (FileDownloader.best_block_size, bodies.best_block_size),
+        (HttpFD.real_download, parts.download_file),
         (FFmpegPostProcessor.get_metadata_object, cures.whitelisted_metadata),
         (FFmpegPostProcessor.get_audio_codec, cures.audio_codec),
     ],

@@ -223,7 +223,7 @@ def test_a_partial_file_with_a_note_that_cannot_be_read_is_thrown_away(interrupt
 def test_a_partial_file_of_another_format_is_thrown_away(interrupted, go_on, site, tmp_path):
     interrupted(OLD)
     note = json.loads((tmp_path / "media.mp4.ytdl").read_text())
-    (tmp_path / "media.mp4.ytdl").write_text(json.dumps(note | {"form": "137/mp4"}))
+    (tmp_path / "media.mp4.ytdl").write_text(json.dumps({"source": note["source"] | {"form": "137/mp4"}}))
 
     assert go_on() == OLD
 

@@ -74,6 +74,7 @@ def the_only_line(run):
         ("DOWNIE_PORT", "80.5", "a whole number from 1 to 65535"),
         ("DOWNIE_MAX_CONCURRENT_DOWNLOADS", "0", "a whole number from 1 to 100"),
         ("DOWNIE_MAX_CONCURRENT_DOWNLOADS", "101", "a whole number from 1 to 100"),
+        ("DOWNIE_MAX_CONNECTIONS", "33", "a whole number from 1 to 32"),
         ("DOWNIE_MAX_CONCURRENT_DOWNLOADS", "many", "a whole number from 1 to 100"),
         ("DOWNIE_ALLOWED_NETWORKS", "nonsense", "192.168.1.0/24"),
         ("DOWNIE_ALLOWED_NETWORKS", "10.0.0.0/8,nonsense", "192.168.1.0/24"),

@@ -137,7 +137,7 @@ def test_a_child_that_hangs_in_a_download_is_killed_and_the_next_one_goes_on(ser
     assert service.wait_for(task_id)["status"] == "completed"
 
     assert service.file(task_id).read_bytes() == (media / "direct" / "video.mp4").read_bytes()
-    assert [record.range[0] > 300_000 for record in site.requests_for("/direct/video.mp4") if record.range] == [True]
+    assert min(record.range[0] for record in site.requests_for("/direct/video.mp4") if record.range) > 300_000
 
 
 # The watchdog

@@ -2,7 +2,8 @@
 
 Made for yt-dlp 2026.10.26. Cures 1 to 3 and 8 to 11 end silent corruption of what is continued: before them 5 of 30 HLS
 downloads that were killed and resumed with 4 threads were wrong. Those of fragments are in `fragments.py` (1, 2, 8, 9),
-those of files in `resume.py` (10 to 12).
+those of files in `resume.py` (10, 11), `bodies.py` (12) and `parts.py` (18). Cures 19 and 20 are in
+`fragment_fetching.py`.
 """
 
 from collections.abc import Sequence
@@ -24,9 +25,10 @@ from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 from yt_dlp.utils import DownloadError, UnsupportedError
 from yt_dlp.utils.networking import HTTPHeaderDict
 
-from downloads.engine import fragments, resume
+from downloads.engine import bodies, fragment_fetching, fragments, parts, resume
 from downloads.engine.ffmpeg import INPUT_WHITE_LISTS
 from downloads.engine.protection import DISGUISED_KEY, KEY_LENGTH, KEY_WITHHELD, is_page, is_protected, is_readable
+from downloads.engine.ramp import Places
 from downloads.engine.throttle import Throttle
 
 _NO_EGRESS = "curl_cffi has no proxy to go through"
@@ -48,9 +50,10 @@ def apply() -> None:
     FragmentFD._prepare_and_start_frag_download = fragments.start_fragments  # noqa: SLF001
     FragmentFD.download_and_append_fragments = fragments.download_fragments
     FragmentFD._append_fragment = fragments.append_fragment  # noqa: SLF001
+    FragmentFD._download_fragment = fragment_fetching.download_fragment  # noqa: SLF001
     FileDownloader.download = resume.download
-    HttpFD.real_download = resume.download_file
-    FileDownloader.best_block_size = staticmethod(resume.best_block_size)
+    HttpFD.real_download = parts.download_file
+    FileDownloader.best_block_size = staticmethod(bodies.best_block_size)
     Request.headers = property(Request.headers.fget, copy_headers)
     FFmpegPostProcessor._configuration_args = whitelisted_arguments  # noqa: SLF001
     FFmpegPostProcessor.get_metadata_object = whitelisted_metadata
@@ -185,6 +188,7 @@ class CappedYoutubeDL(YoutubeDL):
         """Take yt-dlp's parameters."""
         rate = params.get("ratelimit")
         self._throttle = Throttle(rate) if rate else None
+        self.places = Places(params.get("concurrent_fragment_downloads") or 1)
         super().__init__(params)
 
     def build_request_director(self, handlers: Any, preferences: Any = None) -> RequestDirector:  # noqa: ANN401  yt-dlp's own

@@ -23,7 +23,6 @@ from downloads.engine.plans import ProcessingFailed
 from downloads.engine.progress import ProgressMeter, Reading
 from downloads.engine.sizes import Room, Scale, lighter, limit_files, refuse_if_heavier, too_large
 
-FRAGMENTS_AT_ONCE = 8
 PROBE_LIMIT = 60.0  # seconds
 DURATION_TOLERANCE = 0.02  # of the duration that the site gave
 DURATION_SLACK = 2.0  # seconds, since sites round
@@ -166,7 +165,7 @@ class Download:
     def _options(self) -> dict[str, Any]:
         job = self._job
         # curl keeps a limit for each connection of its own, so there is one
-        at_once = 1 if job.impersonate and job.rate_limit else FRAGMENTS_AT_ONCE
+        at_once = 1 if job.impersonate and job.rate_limit else job.max_connections
         return {
             **options(job),
             **way_out(job),

@@ -5,8 +5,10 @@ little about what they lead to, since most have tokens in them that change with 
 continued, the first bytes of a few fragments are fetched once more and compared.
 """
 
+import contextlib
 import hashlib
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,10 +21,14 @@ from yt_dlp.networking.common import Request
 from yt_dlp.networking.exceptions import HTTPError
 from yt_dlp.utils.networking import HTTPHeaderDict
 
+from downloads.engine.fragment_fetching import GATE
+from downloads.engine.ramp import Gate
 from downloads.engine.resume import StartAnew, discard, discard_fragments, form, fragments_of, sent, write_whole
 
 HEAD = 4096  # bytes of a fragment that are compared, beside its length
-ON_DISK = "on_disk"  # our key in the context that yt-dlp carries through a download: OnDisk
+WRITE_EVERY = 0.1  # seconds between two states
+ON_DISK = "on_disk"  # our keys in the context that yt-dlp carries through a download: OnDisk
+APPENDED = "appended"  # Appended
 
 Context = dict[str, Any]
 Fragment = dict[str, Any]
@@ -72,6 +78,22 @@ class OnDisk(msgspec.Struct):
     def makes_sense(self) -> bool:
         """Whether it says all of what is there, or that nothing is."""
         return bool(self.count) == bool(self.part_size) == bool(self.first) == bool(self.last)
+
+
+class Appended:
+    """The fragments that have been appended since the state was last written, and when that was."""
+
+    def __init__(self) -> None:
+        """None, and just now."""
+        self.files: list[Path] = []
+        self.written = time.monotonic()
+
+    def drop(self) -> None:
+        """Remove their own files: the state speaks of them now, or there is the whole."""
+        for file in self.files:
+            file.unlink(missing_ok=True)
+        self.files.clear()
+        self.written = time.monotonic()
 
 
 class _Note(msgspec.Struct):
@@ -133,22 +155,33 @@ def download_fragments(
         self._write_ytdl_file(context)
         context["fragment_index"] = on_disk.count
         fragments = listed[on_disk.count :]
+        context[APPENDED] = appended = Appended()
+        context[GATE] = Gate(self.ydl.places)
+        try:
+            is_done = _download_fragments(self, context, fragments, info, **options)
+        except BaseException:
+            _settle(self, context)
+            raise
+        if is_done:
+            appended.drop()
+        else:
+            _settle(self, context)
+        return is_done
     return _download_fragments(self, context, fragments, info, **options)
 
 
 def append_fragment(self: FragmentFD, context: Context, content: bytes) -> None:
-    """Cure 1: a fragment is appended, and then the state says so.
+    """Cure 1: a fragment is appended, and soon the state says so; until then its own file is kept.
 
     Its number is the one in its name, since `fragment_index` is changed by other threads.
     """
     if context.get("live") or not _shows_its_list(self):
         _append_fragment(self, context, content)
         return
-    fragment = Path(context["fragment_filename_sanitized"])
+    fragment = Path(context.pop("fragment_filename_sanitized"))
     piece = Piece.of(fragment)
     try:
         context["dest_stream"].write(content)
-        context["dest_stream"].flush()
     except ValueError:
         if not context["dest_stream"].closed:
             raise
@@ -157,8 +190,21 @@ def append_fragment(self: FragmentFD, context: Context, content: bytes) -> None:
     on_disk.current_fragment.index = _number(fragment)
     on_disk.part_size += len(content)
     on_disk.first, on_disk.last = on_disk.first or piece, piece
-    self._write_ytdl_file(context)
-    self.try_remove(context.pop("fragment_filename_sanitized"))
+    appended: Appended = context[APPENDED]
+    appended.files.append(fragment)
+    if time.monotonic() - appended.written >= WRITE_EVERY:
+        _settle(self, context)
+
+
+def _settle(downloader: FragmentFD, context: Context) -> None:
+    """Write the state, after what it speaks of; then the fragments' own files are not needed any more."""
+    appended: Appended = context[APPENDED]
+    if not appended.files:
+        return
+    with contextlib.suppress(ValueError):  # closed, and so flushed already
+        context["dest_stream"].flush()
+    downloader._write_ytdl_file(context)  # noqa: SLF001
+    appended.drop()
 
 
 def _prove(downloader: FragmentFD, context: Context, listed: list[Fragment], info: dict[str, Any]) -> None:

@@ -35,10 +35,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     `folder` is the task's own working folder; `cookies` is the text that the user gave, in the clear, in memory only;
     `looked_up` is what a look-up a short while ago said in `Kept`, or empty; `playlist_limit` is how many entries of a
     playlist are taken; `live_limit` is how many seconds of a live stream are recorded, 0 for all; `memory_limit` is in
-    bytes for each process, 0 for none; `free_space_floor` is how many bytes of the disk stay free, and `spoken_for` how
-    many other downloads there will still take; `sponsorblock_api` is the address of a SponsorBlock server; `egress`
-    is the address of the proxy that what is no Python socket has to go through, with this job's own credentials in it,
-    and everything else too where `through_egress` says so.
+    bytes for each process, 0 for none; `max_connections` is how many fetch the media at once; `free_space_floor` is how
+    many bytes of the disk stay free, and `spoken_for` how many other downloads there will still take;
+    `sponsorblock_api` is the address of a SponsorBlock server; `egress` is the address of the proxy that what is no
+    Python socket has to go through, with this job's own credentials in it, and everything else too where
+    `through_egress` says so.
 
     What an administrator has set for the site: `rate_limit` is in bytes a second for the whole job, 0 for none;
     `source_address` an address of this machine, to which the proxy binds where all goes through it; `impersonate` a
@@ -66,6 +67,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     live_limit: float = 0
     free_space_floor: int = 0
     spoken_for: int = 0
+    max_connections: int = 8
     sponsorblock_api: str = "https://sponsor.ajay.app"
 
 

@@ -5,8 +5,10 @@ first byte, that says what it is a part of; one without a note is thrown away. T
 in `fragments.py`: both have the same name, so that a partial file never has two.
 """
 
+import contextlib
 import copy
 import glob
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,11 +22,10 @@ from yt_dlp.utils import int_or_none, parse_http_range
 from yt_dlp.utils.networking import HTTPHeaderDict
 
 STARTS = 5  # of one file in one attempt
-BLOCK_SHARE = 0.03  # of the block that yt-dlp would read at once, which takes a second
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 _download = FileDownloader.download
 _download_file = HttpFD.real_download
-_best_block_size = FileDownloader.best_block_size
 
 
 class StartAnew(Exception):
@@ -70,28 +71,58 @@ def download(self: FileDownloader, filename: str, info: dict[str, Any], subtitle
     raise TransportError(f"{error}, {STARTS} times in a row")
 
 
-def download_file(self: HttpFD, filename: str, info: dict[str, Any]) -> Any:  # noqa: ANN401  yt-dlp's own
-    """Cure 11: a partial file is continued only if the server proves that it still has the same file."""
-    partial = PartialFile(Path(self.temp_name(filename)), Path(self.ytdl_filename(filename)), info)
-    if partial.is_complete:  # killed right before it got its name
-        size = partial.size
-        self.try_rename(str(partial.path), filename)
-        done = {"status": "finished", "filename": filename, "downloaded_bytes": size, "total_bytes": size}
-        self._hook_progress(done, info)
-        is_done: Any = True
-    else:
-        watched = copy.copy(self)  # the downloader of fragments is shared by threads
-        watched.ydl = _Watch(self.ydl, partial)
-        is_done = _download_file(watched, filename, info)
+def download_file(
+    self: HttpFD,
+    filename: str,
+    info: dict[str, Any],
+    partial: "PartialFile | None" = None,
+    opened: Response | None = None,
+) -> Any:  # noqa: ANN401  yt-dlp's own
+    """Cure 11: a partial file is continued only if the server proves that it still has the same file.
+
+    `opened` is the answer to the request that yt-dlp makes first, where it has been made already.
+    """
+    partial = partial or partial_file(self, filename, info)
+    if partial.has_gaps:
+        raise StartAnew("the file was fetched in parts, and cannot be any more")
+    if partial.missing == []:  # killed right before it got its name
+        return complete(self, filename, info, partial)
+    watched = copy.copy(self)  # the downloader of fragments is shared by threads
+    watched.ydl = Watch(self.ydl, partial, opened)
+    is_done = _download_file(watched, filename, info)
     if is_done:
         partial.note.unlink(missing_ok=True)
     return is_done
 
 
-def best_block_size(elapsed: float, amount: int) -> int:
-    """Cure 12: small blocks, since what is read and not written yet is lost when the process or the connection dies."""
-    size: int = _best_block_size(elapsed / BLOCK_SHARE, amount)
-    return size
+def partial_file(downloader: FileDownloader, filename: str, info: dict[str, Any]) -> "PartialFile":
+    """What there is of the file already."""
+    return PartialFile(Path(downloader.temp_name(filename)), Path(downloader.ytdl_filename(filename)), info)
+
+
+def complete(downloader: FileDownloader, filename: str, info: dict[str, Any], partial: "PartialFile") -> bool:
+    """Give the file its name, now that every byte of it is there."""
+    size = partial.size
+    downloader.try_rename(str(partial.path), filename)
+    done = {"status": "finished", "filename": filename, "downloaded_bytes": size, "total_bytes": size}
+    downloader._hook_progress(done, info)  # noqa: SLF001
+    partial.note.unlink(missing_ok=True)
+    return True
+
+
+Gap = tuple[int, int]  # where in the partial file nothing is yet, and where something is again or it ends
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a partial file. One without `missing` was written from its beginning: its size says how far.
+
+    With `missing` it has gaps, which no size tells. After a crash of the machine such a file may lack what it seems to
+    have, so it counts only while the machine has not been started again since: `boot` says which start it was.
+    """
+
+    source: Source
+    missing: tuple[Gap, ...] = ()
+    boot: str = ""
 
 
 class PartialFile:
@@ -109,13 +140,15 @@ class PartialFile:
         first, last, _ = parse_http_range(asked)
         self.begins: int = first or 0  # where in the file of the server
         self._ends: int | None = None if last is None else last + 1
-        self.source = self._read()
+        self.source: Source | None = None
+        self._gaps: tuple[Gap, ...] = ()
+        self._read()
         if self.source is None:
             discard(path, note)
 
     @property
     def size(self) -> int:
-        """How many bytes there are."""
+        """How long the partial file is, in bytes."""
         return self.path.stat().st_size if self.path.is_file() else 0
 
     @property
@@ -124,19 +157,57 @@ class PartialFile:
         return self.begins > 0 or self._ends is not None
 
     @property
-    def is_complete(self) -> bool:
-        """Whether every byte is there."""
+    def has_gaps(self) -> bool:
+        """Whether it was written in several places, and its size says nothing."""
+        return bool(self._gaps)
+
+    @property
+    def missing(self) -> list[Gap] | None:
+        """What is not there yet, in order; empty for a complete file, None where nobody knows how long it is."""
         if self.source is None:
-            return False
-        ends = self.source.length if self._ends is None else self._ends
-        return ends is not None and self.size == ends - self.begins
+            return None
+        if self._gaps:
+            return list(self._gaps)
+        end = self.source.length if self._ends is None else self._ends
+        if end is None or self.size > end - self.begins:
+            return None
+        return [] if self.size == end - self.begins else [(self.size, end - self.begins)]
 
     def begin(self, source: Source) -> None:
         """Throw away what is there, and then note what comes next, if that can be known again."""
         discard(self.path, self.note)
+        self._gaps = ()
         self.source = source if source.can_be_known_again else None
         if self.source:
-            write_whole(self.note, msgspec.json.encode(self.source))
+            self._write(Note(source=self.source))
+
+    def note_gaps(self, missing: Iterable[Gap]) -> None:
+        """Note what is missing, before anything is written behind it, and whenever that has become less."""
+        self._gaps = tuple(missing)
+        if self.source:
+            self._write(Note(source=self.source, missing=self._gaps, boot=boot()))
+
+    def go_on(self, ydl: Any, request: Request, first: int) -> Response:  # noqa: ANN401  yt-dlp's own
+        """Ask for what comes from `first` in the server's file on, and see whether it is of the same file.
+
+        Raises:
+            StartAnew: it is not; or the server sends something else than it was asked for.
+        """
+        source = self.source
+        if source is None:
+            raise StartAnew("nothing is known of what is on disk")
+        if source.etag.startswith('"'):  # a weak one must not be sent (RFC 9110, 13.1.5)
+            request.headers["If-Range"] = source.etag
+        try:
+            response: Response = ydl.urlopen(request)
+        except HTTPError as error:
+            if error.status == 416:  # noqa: PLR2004  Range Not Satisfiable
+                raise StartAnew("the file on the server is shorter than before") from error
+            raise
+        if sent(response)[0] != first or not source.is_still(self.source_of(response)):
+            response.close()
+            raise StartAnew("the server does not continue the file")
+        return response
 
     def source_of(self, response: Response) -> Source:
         """What the server says that this answer is, or is a part of."""
@@ -148,20 +219,27 @@ class PartialFile:
             length=sent(response)[1],
         )
 
-    def _read(self) -> Source | None:
+    def _read(self) -> None:
         try:
-            source = msgspec.json.decode(self.note.read_bytes(), type=Source)
+            note = msgspec.json.decode(self.note.read_bytes(), type=Note)
         except (OSError, ValueError):
-            return None
-        return source if source.form == self._form and self.path.is_file() else None
+            return
+        is_ours = note.source.form == self._form and self.path.is_file()
+        if is_ours and (not note.missing or note.boot == boot() != ""):
+            self.source, self._gaps = note.source, note.missing
+
+    def _write(self, note: Note) -> None:
+        write_whole(self.note, msgspec.json.encode(note))
 
 
-class _Watch:
+class Watch:
     """yt-dlp as a downloader of files sees it: each of its requests is judged by what is on disk."""
 
-    def __init__(self, ydl: Any, partial: PartialFile) -> None:  # noqa: ANN401  yt-dlp's own
+    def __init__(self, ydl: Any, partial: PartialFile, opened: Response | None = None) -> None:  # noqa: ANN401  yt-dlp's own
+        """Watch what is written to this partial file; `opened` is the answer to the first request, if there is one."""
         self._ydl = ydl
         self._partial = partial
+        self._opened = opened
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         return getattr(self._ydl, name)
@@ -173,9 +251,12 @@ class _Watch:
             StartAnew: the answer is not the rest of what is on disk.
             TransportError: a part of a file was asked for, and something else is sent.
         """
+        if opened := self._opened:
+            self._opened = None
+            return opened
         first, _, _ = parse_http_range(request.headers.get("Range"))
         if first is not None and first > self._partial.begins:
-            return self._continue(request, first)
+            return self._partial.go_on(self._ydl, request, first)
         response: Response = self._ydl.urlopen(request)
         if self._partial.is_of_a_part and sent(response)[0] != self._partial.begins:
             response.close()
@@ -183,22 +264,12 @@ class _Watch:
         self._partial.begin(self._partial.source_of(response))
         return response
 
-    def _continue(self, request: Request, first: int) -> Response:
-        source = self._partial.source
-        if source is None:
-            raise StartAnew("nothing is known of what is on disk")
-        if source.etag.startswith('"'):  # a weak one must not be sent (RFC 9110, 13.1.5)
-            request.headers["If-Range"] = source.etag
-        try:
-            response: Response = self._ydl.urlopen(request)
-        except HTTPError as error:
-            if error.status == 416:  # noqa: PLR2004  Range Not Satisfiable
-                raise StartAnew("the file on the server is shorter than before") from error
-            raise
-        if sent(response)[0] != first or not source.is_still(self._partial.source_of(response)):
-            response.close()
-            raise StartAnew("the server does not continue the file")
-        return response
+
+def boot() -> str:
+    """Which start of the machine this is; empty where the system does not say."""
+    with contextlib.suppress(OSError):
+        return BOOT.read_text().strip()
+    return ""
 
 
 def form(info: dict[str, Any]) -> str:

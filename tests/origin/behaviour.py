@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 CARRIED = (
     "delay",
     "rate",
+    "each",
     "cut",
     "cut_times",
     "status",
@@ -32,6 +33,7 @@ ALWAYS = float("inf")
 class Behaviour:
     delay: float = 0.0
     rate: int = 0
+    each: int = 0
     cut: int | None = None
     cut_times: float = ALWAYS
     status: int = 0
@@ -50,6 +52,7 @@ class Behaviour:
         return cls(
             delay=float(query.get("delay", 0)),
             rate=int(query.get("rate", 0)),
+            each=int(query.get("each", 0)),
             cut=int(query["cut"]) if "cut" in query else None,
             cut_times=float(query.get("cut_times", ALWAYS)),
             status=int(query.get("status", 0)),

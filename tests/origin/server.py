@@ -31,7 +31,8 @@ Parameters of /direct/, /hls/, /dash/, /live/, /companions/, /page/, /shape/ and
     window=N          of /live/: how many segments its playlists show (6); 0 for all from the first on
     and the behaviour:
     delay=S           seconds before the first byte of the answer
-    rate=N            bytes a second for each connection, sent evenly
+    rate=N            bytes a second of each file, over all its connections together, sent evenly
+    each=N            bytes a second for each connection, sent evenly
     cut=N             closes the connection after N bytes of each body that has more; cut_times=K: the first K times
     status=CODE       this instead of the file; times=K: the first K times; retry_after=N adds the header
     skip=K            leaves the first K requests alone before `cut_times` and `times` begin: yt-dlp asks for a file
@@ -70,7 +71,7 @@ from tests.origin.content import Content, big_file, find, marked
 
 CHUNK = 65_536
 SEND_BUFFER = 65_536  # small: what waits in the kernel counts as sent, though the client may never fetch it
-TICKS_PER_SECOND = 20
+TICKS_PER_SECOND = 50
 BODILESS = (204, 304)
 
 
@@ -98,6 +99,7 @@ class Origin:
         self._counts = Counter()
         self._served: dict[str, Content] = {}
         self._broadcasts: dict[str, float] = {}
+        self._free_at: dict[tuple[str, ...], float] = {}
         self._server = _Server(self, port)
         self.port = self._server.server_address[1]
         self.base = f"http://127.0.0.1:{self.port}"
@@ -155,6 +157,13 @@ class Origin:
         with self._lock:
             self._counts[key] += 1
             return self._counts[key]
+
+    def wait_on_line(self, seconds: float, *key: str) -> float:
+        """Take so many seconds of the line of this key, and return how long it is until they are over."""
+        now = time.monotonic()
+        with self._lock:
+            self._free_at[key] = max(self._free_at.get(key, now), now) + seconds
+            return self._free_at[key] - now
 
     def begin_broadcast(self, name: str, *, seconds_ago: float = 0) -> float:
         """Let the broadcast of this `id` have begun, unless it has already, and return its age in seconds."""
@@ -336,12 +345,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_body(self, content, span, behaviour, *, chunked):
         cut = self._is_cut(len(span), behaviour)
         stop = span.start + behaviour.cut if cut else span.stop
-        step = min(CHUNK, max(1, behaviour.rate // TICKS_PER_SECOND)) if behaviour.rate else CHUNK
+        rate = behaviour.rate or behaviour.each
+        step = min(CHUNK, max(1, rate // TICKS_PER_SECOND)) if rate else CHUNK
         began = time.monotonic()
         for position in range(span.start, stop, step):
             upto = min(position + step, stop)
             if behaviour.rate:
-                self._pause(began + (upto - span.start) / behaviour.rate - time.monotonic())
+                self._pause(self.origin.wait_on_line((upto - position) / rate, self.route, self.query.get("id", "")))
+            elif behaviour.each:
+                self._pause(began + (upto - span.start) / rate - time.monotonic())
             self._send_piece(content.read(position, upto), chunked=chunked)
         if cut:
             self.close_connection = True
