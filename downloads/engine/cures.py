@@ -30,6 +30,7 @@ from downloads.engine.ffmpeg import INPUT_WHITE_LISTS
 from downloads.engine.protection import DISGUISED_KEY, KEY_LENGTH, KEY_WITHHELD, is_page, is_protected, is_readable
 from downloads.engine.ramp import Places
 from downloads.engine.throttle import Throttle
+from downloads.engine.together import Together
 
 _NO_EGRESS = "curl_cffi has no proxy to go through"
 PAGE_LIMIT = 16 * 1024 * 1024  # bytes; pages and manifests, decompressed
@@ -180,9 +181,12 @@ class CappedYoutubeDL(YoutubeDL):
     come as fast as they can.
 
     Cure 13: pages that lead from one to the next are followed `HOPS` times; yt-dlp follows until Python's stack ends.
+
+    Cure 21: formats that are put together come at the same time.
     """
 
     _hops = 0
+    _together: Together | None = None
 
     def __init__(self, params: dict[str, Any]) -> None:
         """Take yt-dlp's parameters."""
@@ -215,6 +219,19 @@ class CappedYoutubeDL(YoutubeDL):
             return super().extract_info(url, *rest, **options)
         finally:
             self._hops -= 1
+
+    def process_info(self, info_dict: dict[str, Any]) -> None:
+        """Download as yt-dlp does, several formats at once where that is what was chosen."""
+        if info_dict.get("requested_formats"):
+            self._together = Together(info_dict, super().dl)
+            self.add_progress_hook(self._together.on_download)
+        super().process_info(info_dict)
+
+    def dl(self, name: str, info: dict[str, Any], *rest: Any, **options: Any) -> Any:  # noqa: ANN401  yt-dlp's own
+        """Download one format as yt-dlp does, and the others with it."""
+        if self._together and not (rest or options or info.get("requested_formats")):
+            return self._together.dl(name, info)
+        return super().dl(name, info, *rest, **options)
 
     def urlopen(self, request: Any) -> Response:  # noqa: ANN401  yt-dlp's own
         """Open as yt-dlp does; a read without a size ends at the limit with `PageTooLarge`."""
