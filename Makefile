@@ -10,10 +10,13 @@ EXTENSION_FILES = $(filter-out README.md,$(notdir $(wildcard extension/*)))
 # How often `prove-resume` disturbs each kind of download in each way; the seed that it printed repeats it
 POINTS ?= 50
 SEED ?=
+# What `bench` measures, each a program in benchmarks/, and how often
+BENCHMARKS ?= small many large segments slow memory cancel
+ROUNDS ?= 5
 SERVE_OPTIONS := $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test prove-resume prove-lives chaos soak check format contract lock messages screenshots extension clean
+.PHONY: help install run test prove-resume prove-lives chaos soak bench check format contract lock messages screenshots extension clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +50,9 @@ chaos: $(VENV)/.installed-dev ## Kill, cut, freeze and fill everything at random
 
 soak: $(VENV)/.installed-dev ## Put 2,000 downloads through one service, and see that it holds no more at the end
 	$(BIN)/python -m tests.soak
+
+bench: $(VENV)/.installed-dev ## How fast downloads are, beside yt-dlp and curl (ROUNDS=5, takes minutes; quiet machine)
+	@set -e; for each in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$each --rounds $(ROUNDS); done
 
 check: $(VENV)/.installed-dev ## Format, lint, types, import layers, migrations, Django's own checks
 	$(BIN)/ruff format --check .
