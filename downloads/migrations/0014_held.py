@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('downloads', '0012_dashboard'),
+        ('downloads', '0013_machines'),
     ]
 
     operations = [
