@@ -47,6 +47,7 @@ prove-lives: $(VENV)/.installed-dev ## Let thousands of tasks live through what 
 
 chaos: $(VENV)/.installed-dev ## Kill, cut, freeze and fill everything at random for minutes while downloads run (SEED=1 the same again)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.chaos --scaled $(if $(SEED),--seed $(SEED))
 
 soak: $(VENV)/.installed-dev ## Put 2,000 downloads through one service, and see that it holds no more at the end
 	$(BIN)/python -m tests.soak

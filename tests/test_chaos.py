@@ -2,11 +2,14 @@
 
 import random
 
-from tests.chaos import Chaos, Embedded
+import pytest
+
+from tests.chaos import Chaos, Embedded, Scaled
 
 
-def test_whatever_befalls_a_service_every_file_comes_out_right(tmp_path, origin):
-    installation = Embedded(tmp_path)
+@pytest.mark.parametrize("kind", [Embedded, Scaled])
+def test_whatever_befalls_an_installation_every_file_comes_out_right(tmp_path, origin, kind):
+    installation = kind(tmp_path)
     seed = random.randrange(2**32)
     try:
         assert Chaos(installation, origin, seed).run(seconds=15, downloads=10) == [], seed
