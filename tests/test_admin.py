@@ -8,7 +8,8 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 
-from downloads import operations, storage, task_admin
+from downloads import operations, task_admin
+from downloads.library.local import LocalLibrary
 from downloads.models import Preset, Task
 from downloads.operations import Wish
 from downloads.states import Status
@@ -285,7 +286,7 @@ def test_what_was_not_asked_about_is_not_deleted(admin):
 
 
 def test_a_file_that_cannot_be_deleted_is_said(admin, library, monkeypatch):
-    monkeypatch.setattr(storage, "delete_stored", Mock(side_effect=PermissionError(13, "Permission denied")))
+    monkeypatch.setattr(LocalLibrary, "delete_stored", Mock(side_effect=PermissionError(13, "Permission denied")))
     _, fields = ask(admin, completed(library, "a.mp4"))
 
     page = admin.post(LIST, fields | {"delete_files": "yes"}, follow=True).text
