@@ -43,7 +43,7 @@ def sweep() -> None:
     for task in Task.objects.seize(actors.worker_name(), storage.machine()):
         with logs.about(task=task.id, lease=task.lease):
             _mend(task)
-    room = storage.usable(Task.objects.beside(actors.worker_name()).bytes_to_come())
+    room = storage.usable(Task.objects.running_on(storage.machine()).bytes_to_come())
     tell_room(room)
     actors.places.wake(turns.startable(storage.machine(), room).count())
     send_webhooks()

@@ -90,7 +90,7 @@ Ending = messages.Done | messages.Listed | Failure | Interruption
 
 def run_next(*, engine: Engine, worker: str, stopping: threading.Event) -> bool:
     """Claim the task whose turn it is and run it to the end of this attempt; False when none may start now."""
-    to_come = Task.objects.beside(worker).bytes_to_come()
+    to_come = Task.objects.running_on(storage.machine()).bytes_to_come()
     task = turns.claim_next(worker, storage.machine(), storage.usable(to_come))
     if task is None or task.lease is None:
         return False

@@ -325,11 +325,13 @@ def test_what_is_stopped_waits_for_no_room_any_more(verb):
 
 
 def test_what_others_on_the_same_machine_will_still_take_is_known():
-    ours, theirs = task_in("queued"), task_in("queued")
-    for task, worker in ((ours, "host:1"), (theirs, "hosting:1")):
-        Task.objects.claim(task.pk, worker).renew(Task.objects.get(pk=task.pk).lease, total_bytes=100)
+    ours, theirs, _waiting = task_in("queued"), task_in("queued"), task_in("queued")
+    for task, machine in ((ours, "here"), (theirs, "there")):
+        claimed = Task.objects.claim(task.pk, WORKER, machine=machine)
+        claimed.renew(claimed.lease, total_bytes=100, downloaded_bytes=30)
 
-    assert list(Task.objects.beside("host:2")) == [ours]
+    assert list(Task.objects.running_on("here")) == [ours]
+    assert Task.objects.running_on("here").bytes_to_come() == 70
 
 
 def test_each_claim_gives_another_lease_and_the_next_attempt():

@@ -152,10 +152,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
             changed += ids
         return list(self.filter(pk__in=changed)) if changed else []
 
-    def beside(self, worker: str) -> Self:
-        """Held by workers of this one's machine, whose names begin alike up to the last colon."""
-        machine, colon, _process = worker.rpartition(":")
-        return self.running().filter(worker__startswith=machine + colon)
+    def running_on(self, machine: str) -> Self:
+        """Held by the workers of this machine, whose disk they fill."""
+        return self.running().filter(machine=machine)
 
     def for_machine(self, machine: str) -> Self:
         """Those whose bytes this machine has, if there are any, and those that have waited long enough for theirs."""
