@@ -224,12 +224,11 @@ def test_a_size_that_cannot_be_is_not_believed(start):
     with ThreadingHTTPServer(("127.0.0.1", 0), Braggart) as server:
         server.daemon_threads = True
         Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        child = start(f"http://127.0.0.1:{server.server_port}/v.mp4")
 
-        said = wait_until(lambda: [each for each in child.events(0.2) if isinstance(each, messages.Progress)])
+        failure = the_failure(start(f"http://127.0.0.1:{server.server_port}/v.mp4"))
 
         server.shutdown()
-    assert said[0].total_bytes < 2**63
+    assert (failure.reason, failure.needed_bytes) == (Reason.DISK_TOO_SMALL, 2**60)
 
 
 # How a child ends
