@@ -73,7 +73,7 @@ def test_the_tasks_of_the_first_version_go_on(upgraded, media):
 
 
 # Before these nobody could update while the service ran
-FIRST_WITH_OLD_CODE = 10
+FIRST_WITH_OLD_CODE = 15
 
 
 def test_a_migration_leaves_the_code_before_it_running():
