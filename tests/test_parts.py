@@ -7,6 +7,7 @@ import time
 import pytest
 
 from downloads.engine.ramp import Ramp
+from downloads.engine.resume import PartialFile
 from tests.origin import Origin
 
 SIZE = 4_000_000
@@ -185,6 +186,25 @@ def test_what_is_missing_is_noted(note, tmp_path):
         set(range(0, SIZE, 1000)) - {at for begin, end in gaps for at in range(begin - begin % 1000, end, 1000)}
     )
     assert [part[at : at + 1000] == OLD[at : at + 1000] for at in there] == [True] * len(there)
+
+
+def test_no_note_ever_says_that_there_is_what_is_not(fetch, monkeypatch):
+    """Each is looked at as if the process had been killed right after it."""
+    noted = []
+
+    def note_gaps(partial, missing):
+        real(partial, missing)
+        part = partial.path.read_bytes()
+        edges = [0, *(edge for gap in missing for edge in gap), SIZE]
+        noted.append([part[begin:end] == OLD[begin:end] for begin, end in zip(edges[::2], edges[1::2], strict=True)])
+
+    real = PartialFile.note_gaps
+    monkeypatch.setattr(PartialFile, "note_gaps", note_gaps)
+
+    assert fetch() == OLD
+
+    assert len(noted) > 5
+    assert [there for there in noted if not all(there)] == []
 
 
 def test_a_file_in_parts_is_started_anew_if_the_machine_was_since(note, fetch, site):

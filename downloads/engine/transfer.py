@@ -103,7 +103,7 @@ class Transfer:
         self._partial.path.touch()
         self._ways.tell(self._length - self._left())
         self._ways.places.take()
-        self._start(self._waiting.pop(0), response)
+        self._start(response)
         written = time.monotonic()
         while self._missing():
             self._wake.wait(WRITE_EVERY if self._ramp.is_settled or self._is_starved else TICK)
@@ -154,27 +154,34 @@ class Transfer:
         if self._error:
             raise self._error
         self._ways.places.take()
-        self._start(self._waiting.pop(0))
+        self._start()
 
     def _add(self) -> None:
         """Begin another connection, if it may be now, and there is a part for it."""
         self._is_starved = not self._ways.places.take_another()
         if self._is_starved:
             return
-        with self._lock:
+        with self._lock:  # whatever is missing is at any time in what waits or in a connection's part
             part = self._another_part()
             if part is None:
                 self._ramp.settle(len(self._connections))
+            else:
+                connection = Connection(part)
+                self._connections.append(connection)
         if part is None:
             self._ways.places.give_back()
             return
         self._note()  # before anything of it is written
-        self._start(part)
+        self._begin(connection)
 
-    def _start(self, part: Part, response: Response | None = None) -> None:
-        connection = Connection(part, response)
+    def _start(self, response: Response | None = None) -> None:
+        """Begin a connection for the first of what waits."""
         with self._lock:
+            connection = Connection(self._waiting.pop(0), response)
             self._connections.append(connection)
+        self._begin(connection)
+
+    def _begin(self, connection: Connection) -> None:
         threading.Thread(target=self._work, args=(connection,), name="part of a file", daemon=True).start()
 
     def _another_part(self) -> Part | None:
