@@ -26,7 +26,7 @@ from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor, FFmpegPostProcessor
 from yt_dlp.utils import DownloadError
 from yt_dlp.utils.networking import HTTPHeaderDict
 
-from downloads.engine import bodies, cures, fragment_fetching, fragments, parts, resume
+from downloads.engine import bodies, cures, fragments, parts, resume
 from downloads.engine.classification import classify
 from downloads.engine.cookies import cookie_policy, parse_cookies
 from downloads.engine.egress import refused_by
@@ -107,7 +107,7 @@ def test_each_cure_is_applied(cured, owner, name):
     patch = inspect.getattr_static(owner, name)
 
     module = inspect.getmodule(getattr(patch, "fset", patch))
-    assert module in (bodies, cures, fragment_fetching, fragments, parts, resume)
+    assert module in (bodies, cures, fragments, parts, resume)
 
 
 @pytest.mark.parametrize(
@@ -326,6 +326,32 @@ def test_a_key_that_fits_decrypts(downloader, stream, tmp_path, tools):
     downloader().download([stream()])
 
     assert probe(tools, tmp_path / "media.mp4", timeout=30).duration == pytest.approx(12, abs=0.2)
+
+
+# Cure 22: lists of HLS
+
+
+def test_a_list_that_has_just_been_read_is_not_fetched_once_more(cured, downloader, origin, media, tmp_path):
+    downloader().download([origin.url("/hls/plain/index.m3u8")])
+
+    assert len(origin.requests_for("/hls/plain/index.m3u8")) == 2
+    assert (tmp_path / "media.mp4").is_file()
+
+
+def test_what_is_read_again_is_what_was_read(downloader, origin, media):
+    ydl, link = downloader(), origin.url("/hls/plain/index.m3u8")
+    first, _ = ydl.urlopen(link), ydl.urlopen(origin.url("/direct/small.mp4")).read()
+
+    assert first.read(512) + first.read() == ydl.urlopen(link).read() == (media / "hls/plain/index.m3u8").read_bytes()
+    assert ydl.urlopen(Request(link, headers={"Range": "bytes=0-6"})).read() == b"#EXTM3U"
+    assert len(origin.requests_for("/hls/plain")) == 2
+
+
+def test_a_list_that_grows_is_read_anew(downloader, origin):
+    ydl, link = downloader(), origin.serve("/growing.m3u8", "#EXTM3U\n#EXTINF:1,\nseg000.ts\n")
+    _ = [ydl.urlopen(link).read() for _ in range(2)]
+
+    assert len(origin.requests_for("/growing")) == 2
 
 
 # Cure 11: curl_cffi

@@ -227,7 +227,7 @@ def test_a_file_in_parts_is_started_anew_if_there_is_another_one(stopped, fetch,
 def test_connections_are_doubled_while_that_pays():
     ramp = Ramp(8)
     wanted = [ramp.wanted]
-    for speed in (1e6, 2e6, 4e6, 8e6):
+    for speed in (1e6, 1.5e6, 2.5e6, 4e6):
         ramp.judge(speed)
         wanted.append(ramp.wanted)
 
@@ -235,9 +235,27 @@ def test_connections_are_doubled_while_that_pays():
     assert ramp.is_settled
 
 
+def test_when_twice_as_many_are_twice_as_fast_there_are_as_many_as_may_be():
+    ramp = Ramp(16)
+    wanted = [ramp.wanted]
+    for speed in (1e6, 2e6, 8e6):
+        ramp.judge(speed)
+        wanted.append(ramp.wanted)
+
+    assert wanted == [1, 2, 16, 16]
+
+
+def test_a_few_more_need_bring_less_than_twice_as_many():
+    ramp = Ramp(8, first=6)
+    for speed in (6e6, 7e6):
+        ramp.judge(speed)
+
+    assert (ramp.wanted, ramp.is_settled) == (8, True)
+
+
 def test_those_that_did_not_pay_are_given_up():
     ramp = Ramp(8)
-    for speed in (1e6, 2e6, 2.2e6):
+    for speed in (1e6, 1.7e6, 1.8e6):
         ramp.judge(speed)
 
     assert (ramp.wanted, ramp.is_settled) == (2, True)

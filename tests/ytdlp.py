@@ -18,7 +18,6 @@ PATCHED = {
     (FragmentFD, "_prepare_and_start_frag_download"),
     (FragmentFD, "download_and_append_fragments"),
     (FragmentFD, "_append_fragment"),
-    (FragmentFD, "_download_fragment"),
     (FileDownloader, "download"),
     (FileDownloader, "best_block_size"),
     (FileDownloader, "report_progress"),

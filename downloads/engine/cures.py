@@ -25,8 +25,9 @@ from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 from yt_dlp.utils import DownloadError, UnsupportedError
 from yt_dlp.utils.networking import HTTPHeaderDict
 
-from downloads.engine import bodies, fragment_fetching, fragments, parts, resume
+from downloads.engine import bodies, fragments, parts, resume
 from downloads.engine.ffmpeg import INPUT_WHITE_LISTS
+from downloads.engine.lists import HEAD, Lists, address_of
 from downloads.engine.protection import DISGUISED_KEY, KEY_LENGTH, KEY_WITHHELD, is_page, is_protected, is_readable
 from downloads.engine.ramp import Places
 from downloads.engine.throttle import Throttle
@@ -51,7 +52,6 @@ def apply() -> None:
     FragmentFD._prepare_and_start_frag_download = fragments.start_fragments  # noqa: SLF001
     FragmentFD.download_and_append_fragments = fragments.download_fragments
     FragmentFD._append_fragment = fragments.append_fragment  # noqa: SLF001
-    FragmentFD._download_fragment = fragment_fetching.download_fragment  # noqa: SLF001
     FileDownloader.download = resume.download
     HttpFD.real_download = parts.download_file
     FileDownloader.best_block_size = staticmethod(bodies.best_block_size)
@@ -183,6 +183,8 @@ class CappedYoutubeDL(YoutubeDL):
     Cure 13: pages that lead from one to the next are followed `HOPS` times; yt-dlp follows until Python's stack ends.
 
     Cure 21: formats that are put together come at the same time.
+
+    Cure 22: a list of HLS that has just been read is not fetched once more.
     """
 
     _hops = 0
@@ -192,7 +194,8 @@ class CappedYoutubeDL(YoutubeDL):
         """Take yt-dlp's parameters."""
         rate = params.get("ratelimit")
         self._throttle = Throttle(rate) if rate else None
-        self.places = Places(params.get("concurrent_fragment_downloads") or 1)
+        self._lists = Lists()
+        self.places = Places(params.get("max_connections") or params.get("concurrent_fragment_downloads") or 1)
         super().__init__(params)
 
     def build_request_director(self, handlers: Any, preferences: Any = None) -> RequestDirector:  # noqa: ANN401  yt-dlp's own
@@ -235,14 +238,20 @@ class CappedYoutubeDL(YoutubeDL):
 
     def urlopen(self, request: Any) -> Response:  # noqa: ANN401  yt-dlp's own
         """Open as yt-dlp does; a read without a size ends at the limit with `PageTooLarge`."""
+        known = self._lists.answer(request)
+        if known:
+            return known
         response: Response = super().urlopen(request)
         read = response.read
+        address, head = address_of(request), bytearray()
 
         def capped(amount: int | None = None) -> bytes:
             if amount is not None:
                 piece = bytes(read(amount))
                 if self._throttle:
                     self._throttle.pay(len(piece))
+                if len(head) <= HEAD:
+                    head.extend(piece[: HEAD + 1])
                 return piece
             page = bytearray()
             while chunk := read(256 * 1024):
@@ -250,6 +259,8 @@ class CappedYoutubeDL(YoutubeDL):
                 if len(page) > PAGE_LIMIT:
                     response.close()
                     raise PageTooLarge(f"the page is longer than {PAGE_LIMIT} bytes")
+            if address and len(head) <= HEAD:
+                self._lists.remember(address, response, bytes(head + page))
             return bytes(page)
 
         response.read = capped

@@ -23,6 +23,7 @@ from downloads.engine.plans import ProcessingFailed
 from downloads.engine.progress import ProgressMeter, Reading
 from downloads.engine.sizes import Room, Scale, lighter, limit_files, refuse_if_heavier, too_large
 
+IN_HAND = 2  # fragments that have come and are written, while others have the connections
 PROBE_LIMIT = 60.0  # seconds
 DURATION_TOLERANCE = 0.02  # of the duration that the site gave
 DURATION_SLACK = 2.0  # seconds, since sites round
@@ -144,6 +145,8 @@ class Download:
             result, media, meter.on_conversion
         )
         file = finished.file
+        if file != result:
+            media = probe(self._toolbox, file, timeout=PROBE_LIMIT)
         size = file.stat().st_size
         if self._limit and size > self._limit:
             raise too_large(size, self._limit, Phase.PROCESSING)
@@ -156,7 +159,7 @@ class Download:
                 name=file.name,
                 extension=file.suffix.lstrip(".").lower(),
                 size=size,
-                height=probe(self._toolbox, file, timeout=PROBE_LIMIT).height,
+                height=media.height,
                 side_files=(*finished.side_files, *others),
                 notes=finished.notes,
             )
@@ -177,7 +180,8 @@ class Download:
             "continuedl": True,
             "updatetime": False,
             "external_downloader": {"default": "native"},
-            "concurrent_fragment_downloads": at_once,
+            "max_connections": at_once,
+            "concurrent_fragment_downloads": at_once + IN_HAND if at_once > 1 else 1,
             "fragment_retries": 5,
         }
 

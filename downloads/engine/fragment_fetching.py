@@ -4,11 +4,10 @@ What takes longer is written with a note after a moment, as any partial file is,
 """
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from yt_dlp.downloader.fragment import FragmentFD, HttpQuietDownloader
+from yt_dlp.downloader.fragment import HttpQuietDownloader
 from yt_dlp.networking.common import Request, Response
 from yt_dlp.networking.exceptions import CertificateVerifyError, HTTPError, TransportError
 from yt_dlp.utils import int_or_none, parse_http_range
@@ -19,29 +18,11 @@ from downloads.engine.bodies import Body
 from downloads.engine.ramp import Gate
 from downloads.engine.resume import sent
 
-GATE: Final = "gate"  # our key in the context that yt-dlp carries through a download: Gate
 MEMORY: Final = 1024 * 1024  # bytes of one fragment; the connections of a download are its limit in all
 MOMENT: Final = 0.25  # seconds until there is a note
+GATE: Final = "gate"  # what yt-dlp's downloader of the fragments of one file is given: Gate
 FLUSH: Final = 0.03  # seconds, once there is a note
 SERVER_ERROR: Final = 500
-
-_download_fragment: Callable[..., Any] = FragmentFD._download_fragment  # noqa: SLF001
-
-
-def download_fragment(self: FragmentFD, context: dict[str, Any], *rest: Any, **options: Any) -> Any:  # noqa: ANN401  yt-dlp's own
-    """Cure 19: as many fragments come at once as pay; a server that refuses gets fewer requests at once."""
-    gate = context.get(GATE)
-    if not isinstance(gate, Gate):
-        return _download_fragment(self, context, *rest, **options)
-    with gate:
-        try:
-            is_there = _download_fragment(self, context, *rest, **options)
-        except HTTPError:
-            gate.refuse()
-            raise
-        if is_there:
-            gate.count(Path(context["fragment_filename_sanitized"]).stat().st_size)
-        return is_there
 
 
 def download_piece(self: HttpQuietDownloader, filename: str, info: dict[str, Any]) -> Any:  # noqa: ANN401  yt-dlp's own
@@ -76,14 +57,32 @@ class _Piece:
         self._part = Path(downloader.temp_name(filename))
         self._note: resume.PartialFile | None = None
         self._size = 0
+        self._rest = memoryview(b"")
 
     def fetch(self) -> bool:
+        gate = getattr(self._downloader, GATE, None)
+        if not isinstance(gate, Gate):
+            self._fetch()
+            return self._finish()
+        with gate:
+            try:
+                self._fetch()
+            except HTTPError:
+                gate.refuse()
+                raise
+            gate.count(self._size + len(self._rest))
+        return self._finish()
+
+    def _fetch(self) -> None:
         response = self._open()
         body = Body(response, paced=bool(self._downloader.params.get("ratelimit")))
         try:
             self._receive(response, body)
         finally:
             body.release()
+
+    def _finish(self) -> bool:
+        self._append(self._rest)
         self._part.replace(self._filename)
         if self._note:
             self._note.note.unlink(missing_ok=True)
@@ -117,7 +116,7 @@ class _Piece:
         except TransportError:
             self._spill(response, buffer[:filled])
             raise
-        self._append(buffer[:filled])
+        self._rest = buffer[:filled]
 
     def _spill(self, response: Response, content: memoryview) -> None:
         """Write what has come so that it can be continued, and say how much it is."""

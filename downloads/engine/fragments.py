@@ -156,7 +156,7 @@ def download_fragments(
         context["fragment_index"] = on_disk.count
         fragments = listed[on_disk.count :]
         context[APPENDED] = appended = Appended()
-        context[GATE] = Gate(self.ydl.places)
+        setattr(context["dl"], GATE, Gate(self.ydl.places))
         try:
             is_done = _download_fragments(self, context, fragments, info, **options)
         except BaseException:

@@ -25,7 +25,7 @@ from downloads.engine.resume import PartialFile, Source, Watch, sent
 from downloads.engine.transfer import Transfer, Ways
 
 SERVER_ERROR: Final = 500
-LIMITED: Final = 0.9  # of a rate limit: who is as fast as that has no need of another connection
+LIMITED: Final = 0.7  # of a rate limit: who is as fast as that has no need of another connection
 
 
 def download_file(self: HttpFD, filename: str, info: dict[str, Any]) -> Any:  # noqa: ANN401  yt-dlp's own

@@ -5,10 +5,13 @@ import time
 from collections.abc import Sequence
 from typing import Final, Protocol, Self
 
-PAYS: Final = 1.3  # times the speed before: what twice as many connections have to come to
+PAYS: Final = 0.3  # of the gain that as many more connections could bring: what they have to
+TWICE: Final = (
+    1.8  # times the speed before: the server gives each connection the same, and so as many as may be are had
+)
 FAST_ENOUGH: Final = 64e6  # bytes a second: who sends that fast has no need of another connection
 
-FRAGMENTS: Final = 4  # that come at once in the beginning: each has to wait for its answer
+FRAGMENTS: Final = 6  # that come at once in the beginning, as in browsers: each has to wait for its answer
 HALF: Final = 0.015  # seconds that each half of a measurement takes at least
 READS: Final = 2  # of each connection in each half
 STEADY: Final = 1.25  # times the first half: what grows more than that is measured again
@@ -17,6 +20,8 @@ PATIENCE: Final = 1.0  # seconds after which a measurement counts as it is
 
 class Ramp:
     """Begins with few and doubles them while the speed of all together rises; goes one step back when it does not.
+
+    When the speed doubles as well, the next step is to as many as may be.
 
     Not for several threads at once.
     """
@@ -32,14 +37,15 @@ class Ramp:
 
     def judge(self, speed: float) -> None:
         """Take the speed of as many as are wanted, in bytes a second, and set how many are wanted from now on."""
-        if speed < self._before * PAYS:
+        if speed < self._before * (1 + PAYS * (self.wanted / self._fewer - 1)):
             self.wanted = self._fewer
             self.is_settled = True
         elif speed >= self._ceiling or self.wanted == self._most:
             self.is_settled = True
         else:
+            is_twice = self._before and speed >= self._before * TWICE
             self._before, self._fewer = speed, self.wanted
-            self.wanted = min(2 * self.wanted, self._most)
+            self.wanted = self._most if is_twice else min(2 * self.wanted, self._most)
 
     def settle(self, number: int) -> None:
         """No more than these (at least one) are to be had."""

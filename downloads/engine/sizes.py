@@ -15,6 +15,7 @@ Selector = Callable[[Mapping[str, Any]], Iterable[Format]]
 
 _KBIT: Final = 125  # bytes
 MOST: Final = 2**60  # bytes: who announces more is not believed, and sums of these are still numbers of the database
+_SECTOR: Final = 512  # bytes, in which the system counts what a file takes
 _SLACK: Final = 16 * 1024 * 1024  # bytes that one file may have beyond the limit, before the system stops it
 
 
@@ -144,10 +145,12 @@ class Room:
 
 
 def _bytes_in(folder: Path) -> int:
+    """What its files take of the disk: one that comes in parts has gaps, which take nothing."""
     found = 0
     for file in folder.rglob("*"):
         with suppress(FileNotFoundError):  # what is fetched beside the video comes and goes meanwhile
-            found += file.stat().st_size if file.is_file() else 0
+            known = file.stat()
+            found += min(known.st_size, known.st_blocks * _SECTOR) if file.is_file() else 0
     return found
 
 
