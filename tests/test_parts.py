@@ -8,6 +8,7 @@ import pytest
 
 from downloads.engine.ramp import Ramp
 from downloads.engine.resume import PartialFile
+from downloads.engine.write_back import STEP, WriteBack
 from tests.origin import Origin
 
 SIZE = 4_000_000
@@ -266,3 +267,14 @@ def test_who_is_fast_enough_has_no_need_of_more():
     ramp.judge(200e6)
 
     assert (ramp.wanted, ramp.is_settled) == (1, True)
+
+
+# To the disk
+
+
+def test_what_the_disk_does_not_take_is_said(tmp_path):
+    write_back = WriteBack(tmp_path / "gone")
+    write_back.grow(STEP)
+
+    with pytest.raises(OSError, match="gone"):
+        write_back.end()

@@ -14,6 +14,7 @@ from yt_dlp.utils import parse_http_range
 from downloads.engine.bodies import Body
 from downloads.engine.ramp import Measurement, Places, Ramp
 from downloads.engine.resume import Gap, PartialFile, StartAnew
+from downloads.engine.write_back import WriteBack
 
 BUFFER: Final = 256 * 1024  # bytes of each connection
 SMALLEST: Final = 1024 * 1024  # bytes that are worth to be parted: each half is longer than a buffer
@@ -105,19 +106,21 @@ class Transfer:
         self._ways.places.take()
         self._start(response)
         written = time.monotonic()
+        write_back = WriteBack(self._partial.path)
         while self._missing():
             self._wake.wait(WRITE_EVERY if self._ramp.is_settled or self._is_starved else TICK)
             self._wake.clear()
             now = time.monotonic()
             if now - written >= WRITE_EVERY or self._untold >= TELL_EVERY:
                 written = now
-                self._write()
+                write_back.grow(self._write())
             with self._lock:
                 connections, waiting = list(self._connections), bool(self._waiting)
             if connections:
                 self._steer(connections, now)
             elif waiting:
                 self._go_on_with_one()
+        write_back.end()
 
     def stop(self) -> None:
         """End it: nothing is written from now on. A thread that waits for the server ends when that says something."""
@@ -312,8 +315,11 @@ class Transfer:
     def _note(self) -> None:
         self._partial.note_gaps(self._missing())
 
-    def _write(self) -> None:
-        self._untold = 0
+    def _write(self) -> int:
+        """Note and tell what is there; how many bytes have come since the last time."""
+        with self._lock:
+            come, self._untold = self._untold, 0
         if self._partial.has_gaps:
             self._note()
         self._ways.tell(self._length - self._left())
+        return come
