@@ -40,6 +40,7 @@ from downloads.models import (
 )
 from downloads.sealing import Unreadable, unseal
 from downloads.states import Status, Stop, Wait
+from downloads.stops import stops
 
 LOOK_EVERY = 0.2  # seconds: how soon a request to stop is seen
 WRITE_EVERY = 1.0  # seconds: how old the progress in the row may be
@@ -135,7 +136,12 @@ class Run:
         Raises:
             LeaseLost: nothing was written, and the child is stopped.
         """
-        self._end(self._run_child())
+        stops.hold(self._task.id)
+        try:
+            ending = self._run_child()
+        finally:
+            stops.let_go(self._task.id)
+        self._end(ending)
 
     # While it runs
 
@@ -274,7 +280,7 @@ class Run:
             return self._failure(Reason.KILLED, "the engine's process ended without a word")
         if now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
-            stop = self._task.stop_asked(self._lease)
+            stop = stops.asked(self._task.id, self._lease)
             if stop == Stop.FINISH:
                 child.finish()
             elif stop:
