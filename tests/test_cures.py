@@ -19,6 +19,7 @@ from yt_dlp.downloader.hls import HlsFD
 from yt_dlp.downloader.http import HttpFD
 from yt_dlp.networking._curlcffi import CurlCFFIRH
 from yt_dlp.networking._helper import InstanceStoreMixin
+from yt_dlp.networking._requests import RequestsResponseAdapter
 from yt_dlp.networking.common import Request, RequestHandler
 from yt_dlp.networking.exceptions import NoSupportingHandlers, ProxyError, RequestError, TransportError
 from yt_dlp.networking.impersonate import ImpersonateRequestHandler, ImpersonateTarget
@@ -62,6 +63,11 @@ SOURCES = {
     FFmpegFD._call_downloader: "fe86915738144594",
     FileDownloader.report_progress: "078d6706988df80b",
     YoutubeDL.urlopen: "77e1061f0952140d",
+    YoutubeDL.dl: "a474bdd8b8fd4073",
+    YoutubeDL.process_info: "fddc0e60d52cc5de",
+    RequestsResponseAdapter.__init__: "0b5ef034e632ce04",
+    RequestsResponseAdapter._real_read: "a549d12407ac4127",
+    RequestsResponseAdapter.read: "ae04eeb9de6d7b75",
     HlsFD._has_drm: "968309c98779dc58",
     HlsFD.can_download: "0e48c1e2bf9a5d22",
     FragmentFD.decrypter: "b9f72c7915cb5c82",

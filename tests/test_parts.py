@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from downloads.engine.bodies import Body
 from downloads.engine.ramp import Ramp
 from downloads.engine.resume import PartialFile
 from downloads.engine.write_back import STEP, WriteBack
@@ -267,6 +268,30 @@ def test_who_is_fast_enough_has_no_need_of_more():
     ramp.judge(200e6)
 
     assert (ramp.wanted, ramp.is_settled) == (1, True)
+
+
+# Straight from the connection
+
+
+def all_of(body):
+    view, pieces = memoryview(bytearray(50_000)), []
+    while amount := body.read_into(view):
+        pieces.append(bytes(view[:amount]))
+    body.release()
+    return b"".join(pieces)
+
+
+@pytest.mark.usefixtures("cured")
+def test_a_connection_serves_the_next_request_after_its_last_byte(downloader, origin, media):
+    ydl, sockets = downloader(), []
+    for _ in range(2):
+        response = ydl.urlopen(origin.url("/direct/small.mp4"))
+        sockets.append(response.fp._connection.sock.getsockname())
+        body = Body(response, paced=False)
+        assert all_of(body) == (media / "direct/small.mp4").read_bytes()
+        assert body._direct is not None, "it was read through yt-dlp's own copies"
+
+    assert sockets[0] == sockets[1]
 
 
 # To the disk
