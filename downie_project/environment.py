@@ -15,6 +15,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Secre
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from downloads.engine.templates import BadTemplate, Template, folder_templates, name_template
+from downloads.hours import Hours
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
@@ -23,6 +24,10 @@ RATE = r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$"
 
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _hours(value: object) -> object:
+    return Hours.of(value) if isinstance(value, str) else value
 
 
 def _origin(text: str) -> str:
@@ -92,6 +97,10 @@ class Environment(BaseSettings):
         "30/minute", pattern=RATE, description="a number per second, minute, hour or day, such as 30/minute"
     )
     max_sockets_per_client: int = Field(50, ge=1, le=100_000, description="a whole number from 1 to 100000")
+    max_downloads_per_host: int = Field(3, ge=1, le=1000, description="a whole number from 1 to 1000")
+    working_hours: Annotated[Hours | None, BeforeValidator(_hours)] = Field(
+        None, description="two times of the day, and a time zone unless it is UTC, such as 22:00-07:00 Europe/Berlin"
+    )
     max_concurrent_downloads: int = Field(4, ge=1, le=100, description="a whole number from 1 to 100")
     max_connections: int = Field(8, ge=1, le=32, description="a whole number from 1 to 32")
     max_concurrent_extracts: int = Field(4, ge=1, le=100, description="a whole number from 1 to 100")

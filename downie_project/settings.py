@@ -58,6 +58,10 @@ STALL_SECONDS = ENVIRONMENT.stall_seconds
 ALLOWED_NETWORKS = ENVIRONMENT.allowed_networks
 FFMPEG_DIR = ENVIRONMENT.ffmpeg_dir
 
+# How the line and others' servers are spared, by all workers together
+MAX_DOWNLOADS_PER_HOST = ENVIRONMENT.max_downloads_per_host
+WORKING_HOURS = ENVIRONMENT.working_hours
+
 # Scaled: many processes share Redis. Embedded: everything is in one process.
 REDIS_URL = ENVIRONMENT.redis_url
 BROKER_URL = ENVIRONMENT.broker_url or REDIS_URL

@@ -8,12 +8,13 @@ from functools import lru_cache
 import msgspec
 from django.conf import settings
 from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from downloads import rows, storage
+from downloads import rows, storage, turns
 from downloads.engine.choices import Place, Section, Subtitles, VideoCodec
 from downloads.engine.errors import PATIENT
 from downloads.engine.ffmpeg import Media, NotMedia, Stream, ToolMissing, prepare_toolbox, probe
@@ -68,6 +69,13 @@ NEXT = {
     Status.FAILED: _("Nothing, until you retry it; it goes on from its last byte where it can."),
     Status.CANCELLED: _("Nothing, until you start it again; what it had fetched was thrown away."),
 }
+WAITS = {
+    Wait.HOURS: _("It starts by itself when the hours begin in which downloads run:"),
+    Wait.REST: _("Its site has asked for a rest; it starts by itself after that:"),
+    Wait.HOST: _("It starts by itself as soon as there are fewer downloads from its site."),
+    Wait.PAUSE: _("There is a pause between downloads from its site; it starts by itself after that:"),
+    Wait.MACHINE: _("It waits for a moment for the machine that has its bytes; then another begins anew."),
+}
 OF_PLAYLIST = _("It follows its entries: it is done when they are.")
 STOPPING = {
     Stop.PAUSE: _("It is paused as soon as its process has ended."),
@@ -82,16 +90,33 @@ KINDS = {"video": _("Video"), "audio": _("Sound"), "subtitle": _("Subtitles")}
 
 
 def next_step(task: Task) -> Text:
-    """What happens next, by itself or by whom; for a task that waits for its next attempt the page adds when."""
+    """What happens next, by itself or by whom; the page adds when, as far as that is known."""
     if task.stop:
         return STOPPING[Stop(task.stop)]
     if task.finished_at and is_let_go(task):
         return _end(task)
     if task.is_playlist:
         return OF_PLAYLIST
-    if task.status == Status.QUEUED and (task.waits_for or task.available_at):
-        return _wait_for_room(task) if task.waits_for == Wait.ROOM else _next_attempt(task)
-    return str(NEXT[Status(task.status)]).format(places=settings.MAX_CONCURRENT_DOWNLOADS)
+    if task.status == Status.QUEUED:
+        return _wait(task)
+    return NEXT[Status(task.status)]
+
+
+def _wait(task: Task) -> Text:
+    if task.waits_for == Wait.ROOM:
+        return _wait_for_room(task)
+    if what := waiting(task).what:
+        return WAITS[what]
+    if task.available_at:
+        return _next_attempt(task)
+    return str(NEXT[Status.QUEUED]).format(places=settings.MAX_CONCURRENT_DOWNLOADS)
+
+
+def waiting(task: Task) -> turns.Waiting:
+    """What a task waits for, beside a free place; `until` is when it goes on, for its next attempt as well."""
+    if task.status == Status.QUEUED and task.available_at and task.available_at > timezone.now():
+        return turns.Waiting(Wait.NONE, task.available_at)
+    return turns.waiting_for(task)
 
 
 def _next_attempt(task: Task) -> str:

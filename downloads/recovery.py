@@ -14,7 +14,7 @@ from django.db import connection
 from downie_project.version import VERSION
 from downloads import actors, broker, live, logs, pictures, retention, runner, storage, turns
 from downloads.library import LibraryUnreachable, bucket, is_remote, library
-from downloads.models import BEAT_EVERY, GOES_ON, LeaseLost, Task, WebhookDelivery, WorkerProcess
+from downloads.models import BEAT_EVERY, GOES_ON, Host, LeaseLost, Task, WebhookDelivery, WorkerProcess
 from downloads.states import Status
 
 SWEEP_EVERY = 1.0  # seconds
@@ -71,6 +71,7 @@ def forget() -> None:
     WebhookDelivery.objects.outdated().delete()
     retention.carry_out()
     WorkerProcess.objects.long_gone().delete()
+    Host.objects.outdated().delete()
     if is_remote():
         bucket().sweep(set(Task.objects.running().values_list("file_name", flat=True)))
     pictures.sweep()

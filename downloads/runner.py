@@ -32,6 +32,7 @@ from downloads.models import (
     MAX_FAILURES,
     CookieJar,
     Facts,
+    Host,
     LeaseLost,
     ProxyUnreadable,
     SiteRule,
@@ -80,6 +81,7 @@ class Interruption(enum.Enum):
 
     STOP = "somebody asked"
     SHUTDOWN = "the service ends"
+    HOURS = "the hours in which downloads run are over"
 
 
 class TransportStopped(Exception):
@@ -276,6 +278,8 @@ class Run:
         now = time.monotonic()
         if self._stopping.is_set():
             return Interruption.SHUTDOWN
+        if self._is_after_hours():
+            return Interruption.HOURS
         if child.ended:
             return self._failure(Reason.KILLED, "the engine's process ended without a word")
         if now - self._looked_at >= LOOK_EVERY:
@@ -290,6 +294,12 @@ class Run:
         if now - self._renewed_at >= RENEW_EVERY:
             self._renew()
         return None
+
+    def _is_after_hours(self) -> bool:
+        """Whether it is to go on later. A live stream would be over by then, and what is converted needs no line."""
+        hours, task = settings.WORKING_HOURS, self._task
+        is_over = hours is not None and timezone.now() not in hours
+        return is_over and task.status != Status.PROCESSING and not task.is_live
 
     def _failure(self, reason: Reason, detail: str) -> Failure:
         phases = {
@@ -380,6 +390,8 @@ class Run:
             failures = 1 if gets_on else task.failures + 1
             delay = max(_delay(failures), failure.retry_after or 0)
             is_worth_it = failures < TRIES_OF.get(failure.reason, MAX_FAILURES)
+        if failure.retry_after and failure.reason in (Reason.RATE_LIMITED, Reason.SERVER_ERROR) and task.host:
+            Host.objects.let_rest(task.host, failure.retry_after)
         if failure.reason is Reason.NO_SPACE:
             self._wait_for_room(failure, failures)
             return

@@ -30,6 +30,7 @@ from downloads.sealing import Unreadable
 
 TEST: Final = "test"  # what the button that saves and tests sends
 KEPT_LOGIN: Final = "***"  # stands for a user name and a password, which are never shown
+LIMITS: Final = ("rate_limit", "max_downloads", "pause")
 MIN_RATE: Final = 1024
 MAX_RATE: Final = 2**40
 _RATE: Final = re.compile(r"(?P<number>[0-9]{1,13}(?:\.[0-9]{1,3})?)(?P<unit>[KMG]?)", re.IGNORECASE)
@@ -224,7 +225,7 @@ class SiteRuleForm(SiteForm):
 
     class Meta:
         model = SiteRule
-        fields = ("site", "is_active", "proxy", "source_address", "rate_limit", "impersonate")
+        fields = ("site", "is_active", "proxy", "source_address", *LIMITS, "impersonate")
         widgets = {
             "proxy": ProxyInput(attrs={"class": "vLargeTextField", "autocomplete": "off", "spellcheck": "false"})
         }
@@ -308,14 +309,14 @@ class SiteRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         css = {"all": ["downloads/admin.css"]}
 
     form = SiteRuleForm
-    list_display = ("__str__", "is_active", "proxy_shown", "source_address", "rate", "impersonate")
+    list_display = ("__str__", "is_active", "proxy_shown", "source_address", "rate", *LIMITS[1:], "impersonate")
     list_filter = ("is_active",)
     search_fields = ("site",)
     fieldsets = (
         (
             None,
             {
-                "fields": ("site", "is_active", "proxy", "source_address", "rate_limit", "impersonate"),
+                "fields": ("site", "is_active", "proxy", "source_address", *LIMITS, "impersonate"),
                 "description": _("What is empty in the rule of a site is as in the rule for all sites."),
             },
         ),

@@ -46,6 +46,11 @@ class Wait(TextChoices):
 
     NONE = "", _("nothing")
     ROOM = "room", _("room on the disk")
+    HOURS = "hours", _("the hours in which downloads run")
+    REST = "rest", _("the end of a rest that its site has asked for")
+    HOST = "host", _("other downloads from its site")
+    PAUSE = "pause", _("a pause between downloads from its site")
+    MACHINE = "machine", _("the machine that has its bytes")
 
 
 class Outcome(TextChoices):

@@ -181,6 +181,7 @@ def _task(request: HttpRequest, task: Task, form: ChangeForm) -> HttpResponse:
         "form": form,
         "can_change": task.status in STARTABLE and not task.is_playlist,
         "next_step": details.next_step(task),
+        "until": details.waiting(task).until,
         "can_keep": details.is_let_go(task),
         "history": details.history(task),
         "options": details.options(task),

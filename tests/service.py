@@ -38,6 +38,7 @@ class Service:
             "DOWNIE_ENV_FILE": os.devnull,
             "DOWNIE_DATA_DIR": str(self.data),
             "DOWNIE_ALLOWED_NETWORKS": "127.0.0.0/8",
+            "DOWNIE_MAX_DOWNLOADS_PER_HOST": "100",  # every site of the tests is on one host
             **environment,
         }
         self.http = httpx.Client(base_url=self.url, timeout=30)

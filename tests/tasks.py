@@ -24,9 +24,8 @@ FAILURE = Failure(reason=Reason.NETWORK, phase=Phase.DOWNLOAD, detail="connectio
 def task_in(status, *, expires_in=LEASE, **columns):
     """A task in this state; a running one under a lease, with an open attempt."""
     held = {"lease": uuid4(), "lease_expires_at": Now() + expires_in, "worker": "host:1"}
-    task = Task.objects.create(
-        url="https://example.com/v", status=status, **(held if status in RUNNING else {}) | columns
-    )
+    columns = {"url": "https://example.com/v"} | (held if status in RUNNING else {}) | columns
+    task = Task.objects.create(status=status, **columns)
     if status in RUNNING:
         task.attempts.create(number=1, worker="host:1")
     task.refresh_from_db()

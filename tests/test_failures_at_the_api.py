@@ -87,22 +87,15 @@ def test_what_cannot_be_as_it_was_wished_for_fails_at_once(service, origin, path
 @pytest.mark.parametrize(
     ("path", "reason", "code"),
     [
-        ("/status/429?retry_after=60", "rate_limited", "EXTRACTION_FAILED"),
+        ("/status/429", "rate_limited", "EXTRACTION_FAILED"),
         ("/status/500", "server_error", "EXTRACTION_FAILED"),
-        ("/status/503?retry_after=60", "server_error", "EXTRACTION_FAILED"),
+        ("/status/503", "server_error", "EXTRACTION_FAILED"),
         ("/direct/video.mp4?status=403&skip=1&id=expired", "link_expired", "DOWNLOAD_FAILED"),
         ("/hls/plain/index.m3u8?on=seg002&status=503&id=broken", "server_error", "DOWNLOAD_FAILED"),
     ],
 )
 def test_what_may_pass_is_tried_again(service, origin, path, reason, code):
     assert retried(service, origin.base + path) == (reason, code)
-
-
-def test_a_pause_that_the_site_asks_for_is_kept(service, origin):
-    task_id = service.download(origin.url("/status/429", retry_after=600))
-    task = wait_until(lambda: (task := service.task(task_id))["next_attempt_at"] and task)
-    service.http.post(f"/api/downloads/cancel/{task_id}")
-    assert 590 < task["next_attempt_at"] - task["started_at"] < 620
 
 
 def test_a_port_where_nobody_listens_is_a_matter_of_the_network(service):
@@ -157,3 +150,15 @@ def test_what_is_no_video_after_all_is_not_kept(service, site):
     reason = failed(service, f"{site}/text.mp4")
     assert reason == ("incomplete", "DOWNLOAD_FAILED")
     assert not list(service.library.glob("text*"))
+
+
+# The last test on this service: its only site rests from here on
+def test_a_rest_that_a_site_asks_for_is_kept_by_every_download_from_it(service, origin):
+    asked = service.download(origin.url("/status/503", retry_after=600))
+    task = wait_until(lambda: (task := service.task(asked))["next_attempt_at"] and task)
+    other = service.download(origin.url("/direct/small.mp4"))
+    page = service.http.get(f"/tasks/{other}").text
+
+    assert 590 < task["next_attempt_at"] - task["started_at"] < 620
+    assert (service.task(other)["status"], service.task(other)["waits_for"]) == ("queued", "rest")
+    assert "Its site has asked for a rest" in page

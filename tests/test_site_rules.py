@@ -81,6 +81,7 @@ def test_every_browser_of_the_list_is_one_that_can_be_impersonated(browser):
         ({"proxy": "none"}, {"proxy": "none"}),
         ({"source_address": "2001:DB8:0::1"}, {"source_address": "2001:db8::1"}),
         ({"rate_limit": "0"}, {"rate_limit": 0}),
+        ({"max_downloads": "2", "pause": "5"}, {"max_downloads": 2, "pause": 5}),
         ({"rate_limit": "2500"}, {"rate_limit": 2500}),
         ({"rate_limit": "500k"}, {"rate_limit": 512_000}),
         ({"rate_limit": "1.5M"}, {"rate_limit": 1_572_864}),

@@ -184,7 +184,11 @@ class TaskOut(Schema):
     failures: int = Field(description="Failures in a row; the attempt that runs or waits is one more.")
     max_failures: int = Field(description="After so many it is not tried again.", examples=[5])
     next_attempt_at: float | None
-    waits_for: Wait = Field(description="What it needs beside a free place: `room` on the disk; empty for nothing.")
+    waits_for: Wait = Field(
+        description="What a queued task needs beside a free place: `room` on the disk; and where a single task is "
+        "asked for, the working `hours`, the `rest` that its site has asked for, fewer downloads from that `host`, the "
+        "`pause` between two of them, or the `machine` that has its bytes. Empty for nothing."
+    )
     needed_bytes: int = Field(description="How much room that is, as far as it is known; 0 while it waits for none.")
     usable_bytes: int | None = Field(description="How much of that there was when it was refused; null otherwise.")
     site: str

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 from ninja.decorators import decorate_view
 
-from downloads import batches, details, files, operations, pictures, storage
+from downloads import batches, details, files, operations, pictures, storage, turns
 from downloads.api.idempotency import IdempotencyKey, once
 from downloads.api.lists import Filters, ListQuery, with_etag
 from downloads.api.schemas import (
@@ -178,7 +178,8 @@ def active_tasks(request: HttpRequest) -> list[Json]:
 @decorate_view(with_etag)
 def task(request: HttpRequest, task_id: str) -> Json:
     """Show one task."""
-    return task_json(operations.find(task_id))
+    found = operations.find(task_id)
+    return task_json(found) | {"waits_for": turns.waiting_for(found).what}
 
 
 @router.patch(

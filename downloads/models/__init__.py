@@ -2,9 +2,10 @@
 
 from downloads.models.api_key import ApiKey, FeedTicket, Scope
 from downloads.models.cookie_jar import CookieJar
+from downloads.models.host import Host
 from downloads.models.idempotency import AnsweredRequest, KeyReused
 from downloads.models.preset import Preset
-from downloads.models.site_rule import ProxyUnreadable, SiteRule, SiteSettings
+from downloads.models.site_rule import Manners, ProxyUnreadable, SiteRule, SiteSettings
 from downloads.models.task import (
     CLEAN_SLATE,
     GOES_ON,
@@ -38,8 +39,10 @@ __all__ = [
     "Event",
     "Facts",
     "FeedTicket",
+    "Host",
     "KeyReused",
     "LeaseLost",
+    "Manners",
     "MoveRefused",
     "Preset",
     "ProxyUnreadable",

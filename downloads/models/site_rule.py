@@ -1,9 +1,12 @@
 """Site rules: how an administrator wants a site to be reached, or all of them."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from django.conf import settings
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -41,6 +44,14 @@ class SiteSettings:
     impersonate: str = ""
 
 
+@dataclass(frozen=True)
+class Manners:
+    """How a site is spared: downloads from it at once, 0 for any number, and seconds between the starts of two."""
+
+    most: int
+    pause: int
+
+
 class SiteRuleQuerySet(models.QuerySet["SiteRule"]):
     """Which rules they are."""
 
@@ -60,6 +71,12 @@ class SiteRuleQuerySet(models.QuerySet["SiteRule"]):
             impersonate=_first(rule.impersonate for rule in rules),
         )
 
+    def manners(self) -> "defaultdict[str, Manners]":
+        """How each site that has a rule is spared, by its name, and by default any other."""
+        rules = {rule.site: rule for rule in self.filter(is_active=True)}
+        usual = rules.pop("", SiteRule()).manners(Manners(settings.MAX_DOWNLOADS_PER_HOST, 0))
+        return defaultdict(lambda: usual, {site: rule.manners(usual) for site, rule in rules.items()})
+
 
 def _first(values: Iterable[str]) -> str:
     """The first that says something; that may be that there shall be none."""
@@ -70,7 +87,7 @@ def _first(values: Iterable[str]) -> str:
 class SiteRule(models.Model):
     """How a site is reached; the rule without a site holds for all.
 
-    What is empty (`rate_limit`: null) is left to the rule for all; `none` and 0 mean none, whatever that one says.
+    What is empty (of numbers: null) is left to the rule for all; `none` and 0 mean none, whatever that one says.
     """
 
     site = models.CharField(
@@ -87,6 +104,16 @@ class SiteRule(models.Model):
     source_address = models.CharField(_("source address"), max_length=45, blank=True)
     rate_limit = models.PositiveBigIntegerField(_("rate limit"), null=True, blank=True)
     impersonate = models.CharField(_("impersonate"), max_length=8, choices=Browser, blank=True)
+    max_downloads = models.PositiveSmallIntegerField(
+        _("downloads at once"), null=True, blank=True, help_text=_("by all workers together. 0: any number.")
+    )
+    pause = models.PositiveSmallIntegerField(
+        _("pause"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(3600)],
+        help_text=_("Seconds between the starts of two downloads. 0: none."),
+    )
 
     objects = SiteRuleQuerySet.as_manager()
 
@@ -97,6 +124,11 @@ class SiteRule(models.Model):
 
     def __str__(self) -> str:
         return self.site or str(_("all sites"))
+
+    def manners(self, usual: Manners) -> Manners:
+        """How its site is spared, where this is usual."""
+        most, pause = self.max_downloads, self.pause
+        return Manners(usual.most if most is None else most, usual.pause if pause is None else pause)
 
     def seal_login(self, login: str) -> None:
         """Take `user:password`, each percent-encoded, for the proxy; empty for none. Not saved yet."""

@@ -21,6 +21,7 @@ from django.utils.translation import gettext_noop
 from downloads.engine.choices import Choices, from_builtins
 from downloads.engine.errors import Failure
 from downloads.engine.formats import PostProcessing, Quality
+from downloads.models.host import HostField
 from downloads.models.webhook import WebhookDelivery
 from downloads.states import (
     FINISHED,
@@ -393,6 +394,7 @@ class Task(models.Model):
 
     # What was asked for
     url = models.TextField(_("link"))
+    host = HostField(max_length=255, blank=True, editable=False, db_default="")
     quality = models.CharField(_("quality"), max_length=8, default=Quality.BEST)
     post_processing = models.CharField(_("post-processing"), max_length=8, default=PostProcessing.NONE)
     choices = models.JSONField(_("finer wishes"), default=dict, blank=True)
