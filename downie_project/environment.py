@@ -19,6 +19,7 @@ from downloads.hours import Hours
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+LOWEST_RATE = 1024  # bytes a second
 RATE = r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$"
 
 
@@ -28,6 +29,15 @@ def _split(value: object) -> object:
 
 def _hours(value: object) -> object:
     return Hours.of(value) if isinstance(value, str) else value
+
+
+def _rate(value: object) -> object:
+    """Bytes a second from a number with K, M or G behind it, or without."""
+    found = re.fullmatch(r"([0-9]{1,12})([KMG]?)", value.upper()) if isinstance(value, str) else None
+    rate = int(found[1]) * 1024 ** " KMG".index(found[2] or " ") if found else None
+    if rate is None or 0 < rate < LOWEST_RATE:
+        raise ValueError("no rate")
+    return rate
 
 
 def _origin(text: str) -> str:
@@ -98,6 +108,9 @@ class Environment(BaseSettings):
     )
     max_sockets_per_client: int = Field(50, ge=1, le=100_000, description="a whole number from 1 to 100000")
     max_downloads_per_host: int = Field(3, ge=1, le=1000, description="a whole number from 1 to 1000")
+    speed_limit: Annotated[int, BeforeValidator(_rate)] = Field(
+        0, description="bytes a second, 1K at least, such as 500K or 20M, or 0 for no limit"
+    )
     working_hours: Annotated[Hours | None, BeforeValidator(_hours)] = Field(
         None, description="two times of the day, and a time zone unless it is UTC, such as 22:00-07:00 Europe/Berlin"
     )

@@ -45,6 +45,7 @@ from downloads.stops import stops
 
 LOOK_EVERY = 0.2  # seconds: how soon a request to stop is seen
 WRITE_EVERY = 1.0  # seconds: how old the progress in the row may be
+SHARE_EVERY = 1.0  # seconds: how soon a limit for all holds, when there are more of them
 RENEW_EVERY = 5.0  # seconds, when there is no progress to write
 # A result that failed its proof is fetched once more from nothing, not five times: the site's word may be what is wrong
 TRIES_OF = {Reason.INCOMPLETE: 2}
@@ -131,6 +132,8 @@ class Run:
         self._heard = False
         self._items: list[messages.ListedItem] = []
         self._looked_at = 0.0
+        self._line_shared_at = self._renewed_at
+        self._part_of_line = _fair_part_of_line()
 
     def to_the_end(self) -> None:
         """Run the child, and once no process of it is left, write how it went.
@@ -188,7 +191,8 @@ class Run:
             sponsorblock_api=settings.SPONSORBLOCK_API,
             egress=egress,
             through_egress=bool(rules.proxy),
-            rate_limit=rules.rate_limit,
+            rate_limit=_curls_limit(rules) if rules.impersonate else rules.rate_limit,
+            share=self._part_of_line,
             source_address=rules.source_address,
             impersonate=rules.impersonate,
         )
@@ -214,6 +218,7 @@ class Run:
                     return ending
             if ending := self._interruption(child):
                 return ending
+            self._share_the_line(child)
 
     def _take(self, event: messages.Event) -> Ending | None:
         """Do what follows from one event; what ends the attempt is given back."""
@@ -272,6 +277,15 @@ class Run:
         self._renewed_at = time.monotonic()
         if task.playlist_id:
             playlists.progressed(task.playlist_id)
+
+    def _share_the_line(self, child: Child) -> None:
+        """Tell the child when there are more downloads than before, or fewer, to share what is allowed to all."""
+        if not settings.SPEED_LIMIT or time.monotonic() - self._line_shared_at < SHARE_EVERY:
+            return
+        self._line_shared_at = time.monotonic()
+        if (part := _fair_part_of_line()) != self._part_of_line:
+            self._part_of_line = part
+            child.leave_share(part)
 
     def _interruption(self, child: Child) -> Ending | None:
         """What ends the attempt from outside: a request, the end of the service, a dead or a silent child."""
@@ -420,6 +434,20 @@ class Run:
         task.retry_later(self._lease, failure, delay, min(failures, MAX_FAILURES - 1), Wait.ROOM)
         logger.info("%s %s", failure.sentence, failure.detail)
         live.task_changed(task)
+
+
+def _fair_part_of_line() -> int:
+    """The same part of what all may have for each download that runs, in bytes a second; 0 where there is no limit."""
+    if not settings.SPEED_LIMIT:
+        return 0
+    at_once = Task.objects.running().exclude(status=Status.PROCESSING).count()
+    return max(settings.SPEED_LIMIT // max(at_once, 1), 1)
+
+
+def _curls_limit(rules: SiteSettings) -> int:
+    """What a download by curl may have, whose limit cannot change while it runs: a part for the worst case."""
+    limits = (rules.rate_limit, settings.SPEED_LIMIT // settings.MAX_CONCURRENT_DOWNLOADS)
+    return min(filter(None, limits), default=0)
 
 
 def _facts(found: messages.Found) -> Facts:

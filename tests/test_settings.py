@@ -73,6 +73,8 @@ def the_only_line(run):
         ("DOWNIE_PORT", "70000", "a whole number from 1 to 65535"),
         ("DOWNIE_PORT", "80.5", "a whole number from 1 to 65535"),
         ("DOWNIE_MAX_DOWNLOADS_PER_HOST", "0", "a whole number from 1 to 1000"),
+        ("DOWNIE_SPEED_LIMIT", "fast", "bytes a second"),
+        ("DOWNIE_SPEED_LIMIT", "1", "bytes a second, 1K at least"),
         ("DOWNIE_WORKING_HOURS", "at night", "two times of the day"),
         ("DOWNIE_WORKING_HOURS", "22:00-25:00", "two times of the day"),
         ("DOWNIE_WORKING_HOURS", "22:00-22:00", "two times of the day"),

@@ -54,6 +54,7 @@ def main(connection: socket.socket) -> int:
         job = messages.read_job(connection)
         _limit_resources(job.memory_limit)
         finish = threading.Event()
+        cures.share.rate = job.share if isinstance(job, messages.Job) else 0
         threading.Thread(target=_leash, args=(connection, finish), name="leash", daemon=True).start()
         speaker = Speaker(connection)
         with folder_lock(Path(job.folder), LOCK_LIMIT):
@@ -94,6 +95,7 @@ def _limit_resources(memory: int) -> None:
 
 def _leash(connection: socket.socket, finish: threading.Event) -> None:
     """Kill this process and all its programs as soon as the parent is dead, or silent for too long."""
+    said = b""
     with contextlib.suppress(OSError):
         while select.select([connection], [], [], LEASH_LIMIT)[0]:
             heard = connection.recv(64)
@@ -101,6 +103,9 @@ def _leash(connection: socket.socket, finish: threading.Event) -> None:
                 break
             if messages.FINISH in heard:
                 finish.set()
+            said = (said + heard)[-64:]  # what says a share may come in two parts
+            if (rate := messages.last_share(said)) is not None:
+                cures.share.rate = rate
     os.killpg(0, signal.SIGKILL)
 
 

@@ -36,6 +36,7 @@ from downloads.engine.together import Together
 _NO_EGRESS = "curl_cffi has no proxy to go through"
 PAGE_LIMIT = 16 * 1024 * 1024  # bytes; pages and manifests, decompressed
 HOPS = 10  # from page to page
+share = Throttle(0)  # what the limit of all downloads together leaves to this process; its parent says so
 
 _configuration_args = FFmpegPostProcessor._configuration_args  # noqa: SLF001
 _get_metadata_object = FFmpegPostProcessor.get_metadata_object
@@ -193,10 +194,15 @@ class CappedYoutubeDL(YoutubeDL):
     def __init__(self, params: dict[str, Any]) -> None:
         """Take yt-dlp's parameters."""
         rate = params.get("ratelimit")
-        self._throttle = Throttle(rate) if rate else None
+        self._throttle = Throttle(rate or 0)
         self._lists = Lists()
         self.places = Places(params.get("max_connections") or params.get("concurrent_fragment_downloads") or 1)
         super().__init__(params)
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether all that is read has to be counted, since there is a limit."""
+        return bool(self._throttle.rate or share.rate)
 
     def build_request_director(self, handlers: Any, preferences: Any = None) -> RequestDirector:  # noqa: ANN401  yt-dlp's own
         """Make curl keep the limit by itself: it reads on into memory while nobody takes what it has read."""
@@ -248,8 +254,8 @@ class CappedYoutubeDL(YoutubeDL):
         def capped(amount: int | None = None) -> bytes:
             if amount is not None:
                 piece = bytes(read(amount))
-                if self._throttle:
-                    self._throttle.pay(len(piece))
+                self._throttle.pay(len(piece))
+                share.pay(len(piece))
                 if len(head) <= HEAD:
                     head.extend(piece[: HEAD + 1])
                 return piece

@@ -75,7 +75,7 @@ class _Piece:
 
     def _fetch(self) -> None:
         response = self._open()
-        body = Body(response, paced=bool(self._downloader.params.get("ratelimit")))
+        body = Body(response, paced=self._downloader.ydl.is_paced)
         try:
             self._receive(response, body)
         finally:

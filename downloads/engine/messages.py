@@ -4,6 +4,7 @@ Frames are at most `FRAME_LIMIT` bytes behind a length of four bytes. The parent
 child handles what hostile sites send.
 """
 
+import re
 import socket
 import struct
 from collections.abc import Callable
@@ -18,8 +19,10 @@ from downloads.engine.filenames import MAX_SUFFIX_BYTES, SUFFIX
 from downloads.engine.formats import PostProcessing, Quality
 
 FRAME_LIMIT = 4 * 1024 * 1024
-# What the parent says after the job, in single bytes: that it lives, and that a recording is to end and be kept.
+# What the parent says after the job: that it lives, that a recording is to end and be kept, and how many bytes a second
+# the limit of all downloads together leaves to this one, as in `r1048576;`.
 ALIVE, FINISH = b".", b"f"
+_SHARE = re.compile(rb"r([0-9]{1,18});")
 _LENGTH = struct.Struct("!I")
 _NO_NUL = r"\A[^\x00]*\Z"  # which PostgreSQL does not take
 
@@ -40,6 +43,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     `sponsorblock_api` is the address of a SponsorBlock server; `egress` is the address of the proxy that what is no
     Python socket has to go through, with this job's own credentials in it, and everything else too where
     `through_egress` says so.
+
+    `share` is how many bytes a second the limit of all downloads together leaves to this one at its start, 0 for any
+    number; it is told anew when that changes.
 
     What an administrator has set for the site: `rate_limit` is in bytes a second for the whole job, 0 for none;
     `source_address` an address of this machine, to which the proxy binds where all goes through it; `impersonate` a
@@ -62,6 +68,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     memory_limit: int = 0
     through_egress: bool = False
     rate_limit: int = 0
+    share: int = 0
     source_address: str = ""
     impersonate: str = ""
     live_limit: float = 0
@@ -318,6 +325,17 @@ def read_job(connection: socket.socket) -> Job | LookUpJob:
     """
     (length,) = _LENGTH.unpack(_receive(connection, _LENGTH.size))
     return _job_decoder.decode(_receive(connection, length))
+
+
+def share_of(rate: int) -> bytes:
+    """What says that this is the job's share, in bytes a second."""
+    return b"r%d;" % rate
+
+
+def last_share(heard: bytes) -> int | None:
+    """The last share that was said in this; None if there was none."""
+    shares = _SHARE.findall(heard)
+    return int(shares[-1]) if shares else None
 
 
 def _receive(connection: socket.socket, wanted: int) -> bytes:

@@ -79,7 +79,7 @@ class _File:
             return resume.download_file(self._downloader, self._filename, self._info, self._partial, response)
         self._can_be_parted &= can_be_parted(source, response)
         missing = self._partial.missing or [(0, source.length)]
-        ways = Ways(self._ask, self._tell, self._ramp, self._ydl.places, is_paced=bool(self._params.get("ratelimit")))
+        ways = Ways(self._ask, self._tell, self._ramp, self._ydl.places, is_paced=self._ydl.is_paced)
         transfer = Transfer(self._partial, missing, source.length, ways)
         try:
             transfer.run(response)

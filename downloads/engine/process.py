@@ -65,6 +65,11 @@ class Child:
         with contextlib.suppress(OSError):  # a dead child is noticed by its end of file
             self._connection.send(messages.FINISH)
 
+    def leave_share(self, rate: int) -> None:
+        """Tell it how many bytes a second the limit of all downloads together leaves to it."""
+        with contextlib.suppress(OSError):  # a dead child is noticed by its end of file
+            self._connection.send(messages.share_of(rate))
+
     def _keep_alive(self) -> None:
         if time.monotonic() - self._spoke_at >= KEEP_ALIVE_EVERY:
             self._spoke_at = time.monotonic()
