@@ -349,7 +349,7 @@ class Run:
             self._fail(ending)
         else:
             self._task.hand_back(self._lease)
-            logger.info("The service ends; the task is back in the queue")
+            logger.info("The task is back in the queue: %s", ending.value)
             live.task_changed(self._task)
 
     def _complete(self, done: messages.Done) -> Failure | Interruption | None:
