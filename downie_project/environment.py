@@ -16,10 +16,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from downloads.engine.templates import BadTemplate, Template, folder_templates, name_template
 from downloads.hours import Hours
+from downloads.rates import rate_of
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
-LOWEST_RATE = 1024  # bytes a second
 RATE = r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$"
 
 
@@ -32,12 +32,7 @@ def _hours(value: object) -> object:
 
 
 def _rate(value: object) -> object:
-    """Bytes a second from a number with K, M or G behind it, or without."""
-    found = re.fullmatch(r"([0-9]{1,12})([KMG]?)", value.upper()) if isinstance(value, str) else None
-    rate = int(found[1]) * 1024 ** " KMG".index(found[2] or " ") if found else None
-    if rate is None or 0 < rate < LOWEST_RATE:
-        raise ValueError("no rate")
-    return rate
+    return rate_of(value) if isinstance(value, str) else value
 
 
 def _origin(text: str) -> str:

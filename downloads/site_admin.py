@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from downloads import cookie_jars
 from downloads.engine.cookies import BadCookies, site_of
 from downloads.engine.network import BadUrl, normalise_url
+from downloads.fields import RateField
 from downloads.lookups import Busy
 from downloads.models import CookieJar, ProxyUnreadable, SiteRule
 from downloads.models.cookie_jar import Outcome
@@ -31,10 +32,6 @@ from downloads.sealing import Unreadable
 TEST: Final = "test"  # what the button that saves and tests sends
 KEPT_LOGIN: Final = "***"  # stands for a user name and a password, which are never shown
 LIMITS: Final = ("rate_limit", "max_downloads", "pause")
-MIN_RATE: Final = 1024
-MAX_RATE: Final = 2**40
-_RATE: Final = re.compile(r"(?P<number>[0-9]{1,13}(?:\.[0-9]{1,3})?)(?P<unit>[KMG]?)", re.IGNORECASE)
-_UNITS: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 _PROXY: Final = re.compile(
     r"(?P<scheme>http|socks5)://(?:(?P<login>[^/?#\s]{1,200})@)?"
     r"(?P<host>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):(?P<port>[0-9]{1,5})/?"
@@ -216,10 +213,8 @@ class ProxyInput(AdminTextInputWidget):
 class SiteRuleForm(SiteForm):
     """A rule, each part of it checked."""
 
-    rate_limit = forms.CharField(
+    rate_limit = RateField(
         label=_("Rate limit"),
-        required=False,
-        max_length=20,
         help_text=_("Bytes a second for each task, such as 500K or 2M (K is 1,024). 0: no limit."),
     )
 
@@ -239,7 +234,6 @@ class SiteRuleForm(SiteForm):
         super().__init__(*args, **kwargs)
         if self.instance.pk:
             self.initial["proxy"] = shown_proxy(self.instance)
-            self.initial["rate_limit"] = shown_rate(self.instance.rate_limit)
 
     def clean_proxy(self) -> str:
         """Split it: what may be shown goes into one column, what may not is sealed in another."""
@@ -270,17 +264,6 @@ class SiteRuleForm(SiteForm):
             raise forms.ValidationError(_("Give an IP address of this server, such as 192.0.2.7."))
         return str(address)
 
-    def clean_rate_limit(self) -> int | None:
-        """Take bytes a second, with K, M or G behind them or not."""
-        text: str = self.cleaned_data["rate_limit"].strip()
-        if not text:
-            return None
-        found = _RATE.fullmatch(text)
-        rate = int(float(found["number"]) * _UNITS[found["unit"].upper()]) if found else -1
-        if rate and not MIN_RATE <= rate <= MAX_RATE:
-            raise forms.ValidationError(_("Give bytes a second, 1K at least, such as 500K or 2M; 0 for no limit."))
-        return rate
-
 
 def _encoded(login: str) -> str:
     """`user:password` as it belongs into an address, whether it was typed so or not."""
@@ -292,14 +275,6 @@ def shown_proxy(rule: SiteRule) -> str:
     """The proxy, without what it is told."""
     scheme, separator, rest = rule.proxy.partition("://")
     return f"{scheme}{separator}{KEPT_LOGIN}@{rest}" if rule.sealed_login else rule.proxy
-
-
-def shown_rate(rate: int | None) -> str:
-    """The rate as somebody would type it."""
-    if rate is None:
-        return ""
-    unit = next((unit for unit in "GMK" if rate and rate % _UNITS[unit] == 0), "")
-    return f"{rate // _UNITS[unit]}{unit}"
 
 
 class SiteRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
