@@ -14,16 +14,18 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from downloads import subscriptions
-from downloads.models import ApiKey, CookieJar, Event, Preset, SiteRule, Task, WebhookDelivery, WebhookEndpoint
+from downloads.models import ApiKey, CookieJar, Event, Preset, SiteRule, Task, Tuning, WebhookDelivery, WebhookEndpoint
 from downloads.refusals import Refused
 from downloads.site_admin import CookieJarAdmin, SiteRuleAdmin
 from downloads.task_admin import TaskAdmin
+from downloads.tuning_admin import TuningAdmin
 from downloads.wish_admin import PresetAdmin
 
 admin.site.register(Task, TaskAdmin)
 admin.site.register(CookieJar, CookieJarAdmin)
 admin.site.register(SiteRule, SiteRuleAdmin)
 admin.site.register(Preset, PresetAdmin)
+admin.site.register(Tuning, TuningAdmin)
 
 
 @admin.register(ApiKey)

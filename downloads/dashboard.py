@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from downie_project.version import VERSION
 from downloads import figures, readiness, storage
 from downloads.figures import Day, Disk, Failures, Queue, Site, Working
-from downloads.models import Task
+from downloads.models import Task, Tuning
 from downloads.readiness import Finding, Report
 from downloads.rows import duration
 from downloads.states import RUNNING, Status
@@ -77,6 +77,7 @@ def dashboard() -> Json:
         "asked_at": date_format(timezone.localtime(), "DATETIME_FORMAT"),
         "time_zone": timezone.get_current_timezone_name(),
         "queue": _queue(figures.queue()),
+        "rest": _rest(),
         "workers": [_worker(each) for each in working],
         "disks": [_disk(disk) for disk in disks],
         "room": list(_room()),
@@ -157,6 +158,15 @@ def _queue(queue: Queue) -> list[Json]:
             "address": _list(status__exact=Status.PENDING),
         },
     ]
+
+
+def _rest() -> str:
+    """When downloads go on, outside of the working hours."""
+    opens_at = Tuning.objects.in_force().opens_at()
+    if opens_at is None:
+        return ""
+    time = date_format(timezone.localtime(opens_at), "DATETIME_FORMAT")
+    return gettext("From {time} on downloads run again, by the working hours.").format(time=time)
 
 
 def _worker(working: Working) -> Json:

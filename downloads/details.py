@@ -23,7 +23,7 @@ from downloads.engine.notes import template_of
 from downloads.forms import AUDIO_FORMATS, CONTAINERS, POST_PROCESSING, QUALITIES, SPONSORS
 from downloads.library import is_remote, library
 from downloads.library.local import library_path
-from downloads.models import MAX_FAILURES, Attempt, CookieJar, ProxyUnreadable, SiteRule, Task
+from downloads.models import MAX_FAILURES, Attempt, CookieJar, ProxyUnreadable, SiteRule, Task, Tuning
 from downloads.models.site_rule import Browser
 from downloads.states import Outcome, Status, Stop, Wait
 from downloads.words import PHRASES
@@ -109,7 +109,7 @@ def _wait(task: Task) -> Text:
         return WAITS[what]
     if task.available_at:
         return _next_attempt(task)
-    return str(NEXT[Status.QUEUED]).format(places=settings.MAX_CONCURRENT_DOWNLOADS)
+    return str(NEXT[Status.QUEUED]).format(places=Tuning.objects.in_force().max_downloads)
 
 
 def waiting(task: Task) -> turns.Waiting:
@@ -128,23 +128,25 @@ def _next_attempt(task: Task) -> str:
 
 def is_let_go(task: Task) -> bool:
     """Whether retention takes such a task some day, unless it is kept: items go with their playlists."""
-    return bool(settings.RETENTION_AGE or settings.RETENTION_SIZE) and task.playlist_id is None
+    in_force = Tuning.objects.in_force()
+    return bool(in_force.retention_age or in_force.retention_size) and task.playlist_id is None
 
 
 def _end(task: Task) -> str:
     """How long a finished task stays."""
     if task.keep:
         return gettext("Nothing more: it is kept for good, until you delete it.")
-    if settings.RETENTION_AGE and task.finished_at:
+    in_force = Tuning.objects.in_force()
+    if in_force.retention_age and task.finished_at:
         sentence = gettext("It is deleted with its files on {day}, or sooner where room is needed, unless you keep it.")
-        if not settings.RETENTION_SIZE:
+        if not in_force.retention_size:
             sentence = gettext("It is deleted with its files on {day}, unless you keep it.")
-        return sentence.format(day=date_format(task.finished_at + settings.RETENTION_AGE))
+        return sentence.format(day=date_format(task.finished_at + in_force.retention_age))
     sentence = gettext(
         "It is deleted with its files when all files are larger than {size} together and it is the oldest, unless you "
         "keep it."
     )
-    return sentence.format(size=filesizeformat(settings.RETENTION_SIZE))
+    return sentence.format(size=filesizeformat(in_force.retention_size))
 
 
 def _wait_for_room(task: Task) -> str:

@@ -6,6 +6,8 @@ from django import forms
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.utils.translation import gettext_lazy as _
 
+from downloads.hours import Hours
+from downloads.models import ALWAYS
 from downloads.rates import rate_of, rate_text
 
 
@@ -32,3 +34,26 @@ class RateField(forms.CharField):
 
     def run_validators(self, value: Any) -> None:  # noqa: ANN401  Django's interface
         """None: a text's do not suit a number."""
+
+
+class HoursField(forms.CharField):
+    """The hours in which downloads run, in one form; empty where nothing is entered."""
+
+    widget = AdminTextInputWidget
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401  Django's interface
+        super().__init__(required=False, max_length=80, **options)
+
+    def to_python(self, value: Any) -> str:  # noqa: ANN401  Django's interface
+        """Read them."""
+        text = super().to_python(value) or ""
+        if text.lower() in ("", ALWAYS):
+            return text.lower()
+        try:
+            return str(Hours.of(text))
+        except ValueError:
+            sentence = _(
+                "Give two different times of the day, and a time zone unless it is UTC, such as "
+                "22:00-07:00 Europe/Berlin; or “always”."
+            )
+            raise forms.ValidationError(sentence) from None

@@ -36,6 +36,9 @@ class Hours:
             raise ValueError("no such time zone") from None
         return cls(begin, end, zone)
 
+    def __str__(self) -> str:
+        return f"{self.begin:%H:%M}-{self.end:%H:%M} {self.zone.key}"
+
     def __contains__(self, moment: datetime) -> bool:
         now = moment.astimezone(self.zone).time()
         if self.begin < self.end:

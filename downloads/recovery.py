@@ -14,7 +14,7 @@ from django.db import connection
 from downie_project.version import VERSION
 from downloads import actors, broker, live, logs, pictures, retention, runner, storage, turns
 from downloads.library import LibraryUnreachable, bucket, is_remote, library
-from downloads.models import BEAT_EVERY, GOES_ON, Host, LeaseLost, Task, WebhookDelivery, WorkerProcess
+from downloads.models import BEAT_EVERY, GOES_ON, Host, LeaseLost, Task, Tuning, WebhookDelivery, WorkerProcess
 from downloads.states import Status
 
 SWEEP_EVERY = 1.0  # seconds
@@ -113,10 +113,11 @@ def _mend(task: Task) -> None:
 class Sweeper(threading.Thread):
     """Sweeps until it is told to stop, and says that this process is alive and takes so many downloads at once."""
 
-    def __init__(self, concurrency: int) -> None:
-        """Make it; `start` starts it."""
+    def __init__(self, concurrency: int | None = None) -> None:
+        """Make it; `start` starts it. Without a number this process takes as many as all together may."""
         super().__init__(name="recovery", daemon=True)
         self._concurrency = concurrency
+        self._beaten = 0  # the number in the last sign of life
         self._stopped = threading.Event()
         self._beat_at: float | None = None  # when the next sign of life is due, by the monotonic clock
         self._empty_at = self._forget_at = 0.0
@@ -125,8 +126,14 @@ class Sweeper(threading.Thread):
         """Sweep every second; an error in one sweep is logged and the next one tries again."""
         while not self._stopped.wait(SWEEP_EVERY):
             self._try(self._look_after)
+        actors.places.open(0)  # nothing new begins when nobody looks after it any more
         self._try(lambda: WorkerProcess.objects.leave(actors.worker_name()))
         connection.close()
+
+    @property
+    def concurrency(self) -> int:
+        """How many downloads this process takes at once now."""
+        return Tuning.objects.in_force().max_downloads if self._concurrency is None else self._concurrency
 
     def stop(self) -> None:
         """Stop; returns when it has."""
@@ -141,11 +148,12 @@ class Sweeper(threading.Thread):
             connection.close()
 
     def _look_after(self) -> None:
-        now = time.monotonic()
-        if self._beat_at is None or now >= self._beat_at:
-            is_start, self._beat_at = self._beat_at is None, now + BEAT_EVERY
+        now, concurrency = time.monotonic(), self.concurrency
+        actors.places.open(concurrency)
+        if self._beat_at is None or now >= self._beat_at or concurrency != self._beaten:
+            is_start, self._beat_at, self._beaten = self._beat_at is None, now + BEAT_EVERY, concurrency
             WorkerProcess.objects.beat(
-                actors.worker_name(), concurrency=self._concurrency, version=VERSION, is_start=is_start
+                actors.worker_name(), concurrency=concurrency, version=VERSION, is_start=is_start
             )
         sweep()
         if now >= self._empty_at:

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from django.conf import settings
 from django.db import transaction
 
 from downloads import live, pictures, storage
 from downloads.library import library
-from downloads.models import Task
+from downloads.models import Task, Tuning
 from downloads.states import Status
 
 logger = logging.getLogger(__name__)
@@ -38,12 +37,12 @@ class Going:
 
 def due() -> list[Going]:
     """What would go now, in the order in which it goes."""
-    going = []
-    if settings.RETENTION_AGE:
-        going += [Going(task, Why.AGE, task.weight) for task in Task.objects.disposable(settings.RETENTION_AGE)]
-    if settings.RETENTION_SIZE:
+    going, in_force = [], Tuning.objects.in_force()
+    if in_force.retention_age:
+        going += [Going(task, Why.AGE, task.weight) for task in Task.objects.disposable(in_force.retention_age)]
+    if in_force.retention_size:
         gone = {each.task.pk for each in going}
-        excess = Task.objects.stored_bytes() - sum(each.weight for each in going) - settings.RETENTION_SIZE
+        excess = Task.objects.stored_bytes() - sum(each.weight for each in going) - in_force.retention_size
         going += _oldest(gone, excess)
     return going
 

@@ -38,6 +38,7 @@ from downloads.models import (
     SiteRule,
     SiteSettings,
     Task,
+    Tuning,
 )
 from downloads.sealing import Unreadable, unseal
 from downloads.states import Status, Stop, Wait
@@ -280,7 +281,7 @@ class Run:
 
     def _share_the_line(self, child: Child) -> None:
         """Tell the child when there are more downloads than before, or fewer, to share what is allowed to all."""
-        if not settings.SPEED_LIMIT or time.monotonic() - self._line_shared_at < SHARE_EVERY:
+        if time.monotonic() - self._line_shared_at < SHARE_EVERY:
             return
         self._line_shared_at = time.monotonic()
         if (part := _fair_part_of_line()) != self._part_of_line:
@@ -311,8 +312,7 @@ class Run:
 
     def _is_after_hours(self) -> bool:
         """Whether it is to go on later. A live stream would be over by then, and what is converted needs no line."""
-        hours, task = settings.WORKING_HOURS, self._task
-        is_over = hours is not None and timezone.now() not in hours
+        task, is_over = self._task, Tuning.objects.in_force().opens_at() is not None
         return is_over and task.status != Status.PROCESSING and not task.is_live
 
     def _failure(self, reason: Reason, detail: str) -> Failure:
@@ -438,15 +438,17 @@ class Run:
 
 def _fair_part_of_line() -> int:
     """The same part of what all may have for each download that runs, in bytes a second; 0 where there is no limit."""
-    if not settings.SPEED_LIMIT:
+    limit = Tuning.objects.in_force().speed_limit
+    if not limit:
         return 0
     at_once = Task.objects.running().exclude(status=Status.PROCESSING).count()
-    return max(settings.SPEED_LIMIT // max(at_once, 1), 1)
+    return max(limit // max(at_once, 1), 1)
 
 
 def _curls_limit(rules: SiteSettings) -> int:
     """What a download by curl may have, whose limit cannot change while it runs: a part for the worst case."""
-    limits = (rules.rate_limit, settings.SPEED_LIMIT // settings.MAX_CONCURRENT_DOWNLOADS)
+    in_force = Tuning.objects.in_force()
+    limits = (rules.rate_limit, in_force.speed_limit // in_force.max_downloads)
     return min(filter(None, limits), default=0)
 
 

@@ -11,9 +11,8 @@ from typing import Self
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, IntegerField, Value, When
-from django.utils import timezone
 
-from downloads.models import Host, Manners, SiteRule, Task, TaskQuerySet
+from downloads.models import Host, Manners, SiteRule, Task, TaskQuerySet, Tuning
 from downloads.states import Status, Wait
 
 CLAIMS = 7_001  # the number of a lock in PostgreSQL: whoever holds it decides who is next
@@ -54,7 +53,8 @@ class Traffic:
     @property
     def has_room(self) -> bool:
         """Whether another download may begin at all."""
-        return self.running < settings.MAX_CONCURRENT_DOWNLOADS and _opens_at() is None
+        in_force = Tuning.objects.in_force()
+        return self.running < in_force.max_downloads and in_force.opens_at() is None
 
 
 def _waiting_for(host: Host, manners: Manners) -> Waiting | None:
@@ -64,12 +64,6 @@ def _waiting_for(host: Host, manners: Manners) -> Waiting | None:
     if host.started_at and (until := host.started_at + timedelta(seconds=manners.pause)) > now:
         return Waiting(Wait.PAUSE, until)
     return None
-
-
-def _opens_at() -> datetime | None:
-    """When the hours begin in which downloads run; None while they last."""
-    hours = settings.WORKING_HOURS
-    return hours.next_begin(timezone.now()) if hours and timezone.now() not in hours else None
 
 
 def startable(machine: str = "", room: int = ANY_ROOM, traffic: Traffic | None = None) -> TaskQuerySet:
@@ -105,7 +99,7 @@ def waiting_for(task: Task) -> Waiting:
         return Waiting(Wait.NONE)
     if task.waits_for:
         return Waiting(Wait(task.waits_for))
-    if opens_at := _opens_at():
+    if opens_at := Tuning.objects.in_force().opens_at():
         return Waiting(Wait.HOURS, opens_at)
     if blocked := Traffic.now().blocked.get(task.host):
         return blocked

@@ -18,9 +18,8 @@ logger = logging.getLogger(__name__)
 class Worker:
     """Takes as many downloads at once as it is told."""
 
-    def __init__(self, concurrency: int) -> None:
-        """Make it; `start` starts it."""
-        self._concurrency = concurrency
+    def __init__(self, concurrency: int | None = None) -> None:
+        """Make it; `start` starts it. Without a number it takes as many as all together may, also when that changes."""
         self._bells = _consumer(broker.broker, threads=1)
         self._webhooks = _consumer(broker.webhook_broker, threads=WEBHOOK_THREADS)
         self._sweeper = Sweeper(concurrency)
@@ -33,7 +32,7 @@ class Worker:
             EngineUnavailable: the fork server does not start.
         """
         actors.engine().warm_up()
-        actors.places.open(self._concurrency)
+        actors.places.open(self._sweeper.concurrency)
         self._bells.start()
         self._webhooks.start()
         self._sweeper.start()

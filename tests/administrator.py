@@ -43,6 +43,12 @@ class Administrator:
         assert "errornote" not in page, page
         return page
 
+    def change(self, path, form):
+        """The page that comes after it."""
+        page = self._post(path, form).text
+        assert "errornote" not in page, page
+        return page
+
     def clear(self, model):
         """Delete all rows of this model."""
         rows = re.findall(r'name="_selected_action" value="([^"]+)"', self.page(f"{model}/"))

@@ -7,10 +7,13 @@ from itertools import count
 from urllib.parse import urlsplit
 
 import pytest
+from django.core.cache import cache
 from playwright.sync_api import sync_playwright
 
 from downloads.engine.ffmpeg import prepare_toolbox
 from downloads.engine.process import Engine
+from downloads.models import ONLY, Tuning
+from downloads.models.tuning import RECENT
 from tests import ytdlp
 from tests.browser import ARGUMENTS, CHROMIUM, SAYS_REFUSED
 from tests.jobs import Jobs
@@ -147,3 +150,14 @@ def link(origin):
         return origin.url(path, test=next(numbers), **query)
 
     return link
+
+
+@pytest.fixture
+def tune(db):
+    """Sets what an administrator would, by the names of the columns; this process forgets it at the end."""
+
+    def tune(**columns):
+        return Tuning.objects.update_or_create(pk=ONLY, defaults=columns)[0]
+
+    yield tune
+    cache.delete(RECENT)

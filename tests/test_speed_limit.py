@@ -72,6 +72,7 @@ def test_without_a_limit_there_is_none(settings):
     assert _fair_part_of_line() == 0
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("of_site", "of_all", "limit"), [(0, 0, 0), (500, 0, 500), (0, 4000, 1000), (5000, 4000, 1000)]
 )

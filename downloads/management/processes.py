@@ -49,8 +49,8 @@ def prepared() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def worker(stdout: OutputWrapper, concurrency: int) -> Iterator[None]:
-    """Take so many downloads at once while the block runs; a second signal at its end forces.
+def worker(stdout: OutputWrapper, concurrency: int | None = None) -> Iterator[None]:
+    """Take so many downloads at once while the block runs, or as many as all may; a second signal at its end forces.
 
     Raises:
         CommandError: the engine does not start.

@@ -21,16 +21,19 @@ from downloads.models.task import (
     TaskQuerySet,
     new_task_id,
 )
+from downloads.models.tuning import ALWAYS, ONLY, InForce, Tuning
 from downloads.models.webhook import Event, Result, WebhookDelivery, WebhookEndpoint
 from downloads.models.worker_process import BEAT_EVERY, WorkerProcess
 
 __all__ = [
+    "ALWAYS",
     "BEAT_EVERY",
     "CLEAN_SLATE",
     "GOES_ON",
     "ID_LENGTH",
     "LEASE",
     "MAX_FAILURES",
+    "ONLY",
     "STARTABLE",
     "AnsweredRequest",
     "ApiKey",
@@ -40,6 +43,7 @@ __all__ = [
     "Facts",
     "FeedTicket",
     "Host",
+    "InForce",
     "KeyReused",
     "LeaseLost",
     "Manners",
@@ -52,6 +56,7 @@ __all__ = [
     "SiteSettings",
     "Task",
     "TaskQuerySet",
+    "Tuning",
     "WebhookDelivery",
     "WebhookEndpoint",
     "WorkerProcess",

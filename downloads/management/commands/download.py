@@ -91,7 +91,7 @@ class Command(BaseCommand):
         with contextlib.closing(lock):
             call_command("migrate", verbosity=0)
             recovery.begin()
-            worker = Worker(settings.MAX_CONCURRENT_DOWNLOADS)
+            worker = Worker()
             try:
                 worker.start()
             except (ToolMissing, EngineUnavailable) as error:

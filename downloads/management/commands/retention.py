@@ -3,11 +3,11 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.template.defaultfilters import filesizeformat
 
 from downloads import retention
+from downloads.models import Tuning
 from downloads.retention import Why
 
 REASONS = {Why.AGE: "is too old", Why.SIZE: "makes room"}
@@ -16,7 +16,7 @@ REASONS = {Why.AGE: "is too old", Why.SIZE: "makes room"}
 class Command(BaseCommand):
     """The same as the service does every hour."""
 
-    help = "Delete finished tasks and their files as DOWNIE_RETENTION_DAYS and DOWNIE_RETENTION_GB say."
+    help = "Delete finished tasks and their files as the settings say, those of the environment or of the admin."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take one option."""
@@ -24,8 +24,12 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, dry_run: bool, **__: Any) -> None:  # noqa: ANN401  Django's interface
         """Say each, and how much it is in all."""
-        if not settings.RETENTION_AGE and not settings.RETENTION_SIZE:
-            self.stdout.write("Everything stays: neither DOWNIE_RETENTION_DAYS nor DOWNIE_RETENTION_GB is set.")
+        in_force = Tuning.objects.in_force()
+        if not in_force.retention_age and not in_force.retention_size:
+            self.stdout.write(
+                "Everything stays: neither DOWNIE_RETENTION_DAYS nor DOWNIE_RETENTION_GB nor the admin's settings say "
+                "otherwise."
+            )
             return
         going = retention.due() if dry_run else retention.carry_out()
         for each in going:

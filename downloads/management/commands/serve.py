@@ -45,7 +45,7 @@ class Command(BaseCommand):
             if web_only:
                 self._serve(host, port)
             else:
-                with processes.worker(self.stdout, settings.MAX_CONCURRENT_DOWNLOADS):
+                with processes.worker(self.stdout):
                     self._serve(host, port)
         self.stdout.write("Stopped.")
 
