@@ -83,7 +83,7 @@ messages: $(VENV)/.installed-dev ## Collect and compile the translations (needs 
 	$(BIN)/python manage.py sentences
 
 screenshots: $(VENV)/.installed-dev ## Take the pictures in docs/screenshots anew (needs Chromium)
-	$(BIN)/python -m tests.screenshots
+	SCREENSHOTS=1 $(BIN)/python -m pytest -p no:xdist tests/test_screenshots.py
 
 extension: ## Pack the browser extension into dist/downie-extension.zip
 	@mkdir -p dist
