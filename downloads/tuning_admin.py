@@ -100,7 +100,7 @@ class TuningAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
         }
         return [
             (None, {"fields": ("in_force",), "description": _elsewhere()}),
-            (_("Downloads"), {"fields": ("max_downloads", "speed_limit", "working_hours")}),
+            (_("How much at once, and when"), {"fields": ("max_downloads", "speed_limit", "working_hours")}),
             (_("How long finished ones stay"), retained),
         ]
 
@@ -191,7 +191,8 @@ def _sentences(in_force: InForce) -> Iterator[str]:
 
 
 def _stay(in_force: InForce) -> str:
-    days = gettext("{days} days").format(days=f"{in_force.retention_age / DAY:g}")
+    age = in_force.retention_age / DAY
+    days = ngettext("{days} day", "{days} days", 1 if age == 1 else 2).format(days=f"{age:g}")
     size = filesizeformat(in_force.retention_size)
     if in_force.retention_age and in_force.retention_size:
         sentence = gettext("Finished ones are deleted after {days}, and the oldest beyond {size} in all.")
