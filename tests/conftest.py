@@ -6,6 +6,7 @@ import subprocess
 from itertools import count
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 from django.core.cache import cache
 from playwright.sync_api import sync_playwright
@@ -19,6 +20,10 @@ from tests.browser import ARGUMENTS, CHROMIUM, SAYS_REFUSED
 from tests.jobs import Jobs
 from tests.origin import Origin, make_media, media_folder
 from tests.service import Service
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 # A suite that a shell started in the background ignores SIGINT, and so would the services that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -363,7 +363,7 @@ def test_a_child_that_computes_for_too_long_is_killed_by_the_system(start, origi
     resource.prlimit(child.pid, resource.RLIMIT_CPU, (1, 1))
 
     wait_until(lambda: child.events(0.1) == [] and child.ended, limit=10)
-    assert processes_of(child) == []
+    wait_until(lambda: processes_of(child) == [])
 
 
 # The fork server
