@@ -46,16 +46,15 @@ def usable(bytes_to_come: int = 0) -> int:
 
 
 def machine() -> str:
-    """Which machine this is: the name of its work folder, made on the first start.
+    """Which machine this is: the name of its data folder, made on the first start.
 
-    Machines that share a work folder are one machine by that, and two work folders on one machine are two.
+    Machines that share a data folder are one machine by that, and two data folders on one machine are two.
     """
-    return _name_of(settings.WORK_DIR)
+    return _name_of(settings.DATA_DIR)
 
 
 @functools.cache
 def _name_of(folder: Path) -> str:
-    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "machine").open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # several processes may start at once
         file.seek(0)

@@ -20,6 +20,7 @@ LONG_AGO = timedelta(seconds=31)
 @pytest.fixture(autouse=True)
 def here(settings, tmp_path):
     """The name of this machine, whose work folder is empty."""
+    settings.DATA_DIR = tmp_path
     settings.WORK_DIR = tmp_path / "work"
     settings.LIBRARY_DIR = tmp_path / "library"
     settings.LIBRARY_DIR.mkdir()
@@ -40,9 +41,10 @@ def partial_file(task):
 
 
 def test_a_machine_keeps_its_name(here, settings, tmp_path):
-    assert storage.machine() == here == (settings.WORK_DIR / "machine").read_text()
+    assert storage.machine() == here == (tmp_path / "machine").read_text()
 
-    settings.WORK_DIR = tmp_path / "another"
+    settings.DATA_DIR = tmp_path / "another"
+    settings.DATA_DIR.mkdir()
 
     assert storage.machine() != here
 
