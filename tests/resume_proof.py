@@ -30,6 +30,8 @@ KINDS = {
     "DASH, merged": ("/dash/manifest.mpd", 300_000, 0, {}),
     "HLS, merged": ("/hls/split/master.m3u8", 300_000, 0, {}),
 }
+# All at once, from one host, which they share: so that each has a few connections even after all begin together
+SETTINGS = {"DOWNIE_MAX_CONCURRENT_DOWNLOADS": str(len(KINDS)), "DOWNIE_MAX_CONNECTIONS": "32"}
 FRAGMENT = 150_000  # bytes: all but those of sound are longer
 MERGED = ("DASH, merged", "HLS, merged")
 MERGE = 0.02  # seconds that one takes at least
@@ -181,7 +183,7 @@ def main():
     options = parser.parse_args()
     outcomes = []
     with tempfile.TemporaryDirectory() as folder, Origin(make_media(media_folder())) as origin:
-        service = Service(Path(folder), DOWNIE_MAX_CONCURRENT_DOWNLOADS=str(len(KINDS))).start()
+        service = Service(Path(folder), **SETTINGS).start()
         try:
             proof = Proof(service, origin, options.seed)
             for disturb in (Proof.kill_children, Proof.kill_service, Proof.cut_connections, Proof.kill_in_merges):
