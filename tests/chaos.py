@@ -102,7 +102,7 @@ class Embedded:
 
     def leftovers(self):
         """What nobody needs any more: working folders, and processes of tasks."""
-        return [*folders_in(self._work()), *self.service.children()]
+        return [*inside(self._work()), *self.service.children()]
 
     def stop(self):
         self.service.stop()
@@ -203,7 +203,7 @@ class Scaled:
         return [path for path in self.library.rglob("*") if path.is_file()]
 
     def leftovers(self):
-        folders = [folder for machine in self.machines for folder in folders_in(machine.data / "work")]
+        folders = [folder for machine in self.machines for folder in inside(machine.data / "work")]
         return [*folders, *(each for machine in self.machines for each in machine.children())]
 
     def stop(self):
@@ -215,8 +215,8 @@ class Scaled:
         self.postgres.stop()
 
 
-def folders_in(work):
-    return [path for path in work.iterdir() if path.is_dir()] if work.is_dir() else []
+def inside(work):
+    return list(work.iterdir()) if work.is_dir() else []
 
 
 def kill_one(processes, chance):

@@ -33,7 +33,7 @@ def test_what_is_killed_in_its_merge_is_merged_again_and_not_fetched_again(proof
 def are_right(proof, outcomes):
     assert [outcome for outcome in outcomes if not outcome.is_identical] == []
     assert [outcome for outcome in outcomes if outcome.again > 0.2 * outcome.size] == []
-    assert not [each for each in (proof.service.data / "work").iterdir() if each.is_dir()]
+    assert not list((proof.service.data / "work").iterdir())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
