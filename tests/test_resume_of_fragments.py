@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+from yt_dlp.downloader.hls import HlsFD
 from yt_dlp.utils import DownloadError
 
 from downloads.engine.fragments import HEAD
@@ -116,6 +117,27 @@ def test_what_other_threads_have_fetched_is_kept(undisturbed, interrupted, go_on
 
     assert content == expected
     assert {*names(0)} < {*asked} < {*names(*range(12))}
+
+
+@pytest.fixture
+def killed_without_a_name(make, site, tmp_path, monkeypatch):
+    """A download that was killed when every byte was there, and the file had not its name yet; its link."""
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HlsFD, "try_rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            make(tmp_path).download([site.url(PATHS[0])])
+    return site.url(PATHS[0])
+
+
+def test_what_was_whole_and_had_no_name_yet_is_not_fetched_again(undisturbed, killed_without_a_name, go_on):
+    whole, fetched = go_on(killed_without_a_name)
+
+    assert whole == undisturbed(PATHS[0])
+    assert fetched == []
 
 
 def test_a_list_of_dash_is_continued(undisturbed, interrupted, go_on):

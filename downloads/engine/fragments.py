@@ -6,6 +6,7 @@ continued, the first bytes of a few fragments are fetched once more and compared
 """
 
 import contextlib
+import copy
 import hashlib
 import os
 import time
@@ -157,12 +158,16 @@ def download_fragments(
         fragments = listed[on_disk.count :]
         context[APPENDED] = appended = Appended()
         setattr(context["dl"], GATE, Gate(self.ydl.places))
+        # yt-dlp would remove the state before the file has its name: a kill in between would cost all of it
+        noted = copy.copy(self)
+        noted.params = {**self.params, "_no_ytdl_file": True}
         try:
-            is_done = _download_fragments(self, context, fragments, info, **options)
+            is_done = _download_fragments(noted, context, fragments, info, **options)
         except BaseException:
             _settle(self, context)
             raise
         if is_done:
+            Path(self.ytdl_filename(context["filename"])).unlink(missing_ok=True)
             appended.drop()
         else:
             _settle(self, context)
