@@ -22,8 +22,8 @@ def outcomes(many, task_id):
 
 
 def slow(link):
-    """A video that takes six seconds to come."""
-    return link("/direct/video.mp4", rate=500_000)
+    """A video that takes three seconds to come."""
+    return link("/direct/video.mp4", rate=1_000_000)
 
 
 def test_downloads_are_shared_among_the_workers_and_the_feed_of_the_web_tells_of_them(many, web, link):
