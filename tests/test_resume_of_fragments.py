@@ -121,15 +121,19 @@ def test_what_other_threads_have_fetched_is_kept(undisturbed, interrupted, go_on
 
 @pytest.fixture
 def killed_without_a_name(make, site, tmp_path, monkeypatch):
-    """A download that was killed when every byte was there, and the file had not its name yet; its link."""
+    """What a kill leaves when every byte is there, and the file has not its name yet; the link."""
 
-    def killed(*_):
-        raise KeyboardInterrupt
+    def keep(downloader, part, name):
+        shutil.copytree(tmp_path, kept, ignore=shutil.ignore_patterns("site", "kept"))
+        rename(downloader, part, name)
 
+    kept, rename = tmp_path / "kept", HlsFD.try_rename
     with monkeypatch.context() as patch:
-        patch.setattr(HlsFD, "try_rename", killed)
-        with pytest.raises(KeyboardInterrupt):
-            make(tmp_path).download([site.url(PATHS[0])])
+        patch.setattr("downloads.engine.fragments.WRITE_EVERY", 0)  # so that no fragment has a file of its own by then
+        patch.setattr(HlsFD, "try_rename", keep)
+        make(tmp_path).download([site.url(PATHS[0])])
+    (tmp_path / "media.mp4").unlink()
+    _ = [file.rename(tmp_path / file.name) for file in kept.glob("media*")]
     return site.url(PATHS[0])
 
 
