@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from downloads.engine.ffmpeg import prepare_toolbox, probe
+from tests.service import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,5 @@ def test_a_custom_name_is_kept_with_the_real_extension(service, origin):
 
 def test_what_is_no_media_fails_its_proof(service, origin):
     task_id = service.download(origin.url("/direct/big.bin", size=50_000, type="video/mp4"))
-    task = service.wait_for(task_id, "queued", "failed")
-    assert task["error_reason"] == "incomplete"
+    wait_until(lambda: service.task(task_id)["error_reason"] == "incomplete", limit=30)
     assert service.wait_for(task_id)["status"] == "failed"
