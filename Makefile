@@ -5,7 +5,7 @@ PORT ?=
 VENV := .venv
 BIN := $(VENV)/bin
 # How many tests run at once; those of a file one after the other, since they share services and browsers
-JOBS ?= 2
+JOBS ?= 3
 EXTENSION_FILES = $(filter-out README.md,$(notdir $(wildcard extension/*)))
 # How often `prove-resume` disturbs each kind of download in each way; the seed that it printed repeats it
 POINTS ?= 50

@@ -12,6 +12,6 @@ def test_whatever_befalls_an_installation_every_file_comes_out_right(tmp_path, o
     installation = kind(tmp_path)
     seed = random.randrange(2**32)
     try:
-        assert Chaos(installation, origin, seed).run(seconds=15, downloads=10) == [], seed
+        assert Chaos(installation, origin, seed).run(seconds=12, downloads=8) == [], seed
     finally:
         installation.stop()

@@ -21,7 +21,7 @@ from tests.tasks import FACTS, FAILURE
 
 pytestmark = pytest.mark.django_db
 
-LIVES = int(os.environ.get("LIVES", "80"))  # `make prove-lives` tries many
+LIVES = int(os.environ.get("LIVES", "50"))  # `make prove-lives` tries many
 MOST = 3  # tasks at once: few enough that things happen to the same one
 GONE = "gone"
 GOES_ON = ("", "finish")

@@ -32,7 +32,7 @@ def test_the_rows_keep_their_promises_on_postgresql_too(database_url):
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests],
         cwd=PROJECT,
-        env={**os.environ, "DATABASE_URL": database_url, "LIVES": "30"},
+        env={**os.environ, "DATABASE_URL": database_url, "LIVES": "20"},
         capture_output=True,
         text=True,
         check=False,
