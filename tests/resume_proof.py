@@ -4,6 +4,7 @@
 """
 
 import argparse
+import contextlib
 import hashlib
 import os
 import random
@@ -111,13 +112,16 @@ class Proof:
         child = psutil.Process(self.service.group_of(tasks[kind][1]))
         wait_until(lambda: merges(child), pause=0.001)
         time.sleep(self.random.uniform(0, MERGE))
-        status = "merging" if merges(child) else ""
-        child.kill()
+        status = ""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            status = "merging" if merges(child) else ""
+            child.kill()
         return self._outcomes("kill -9 in the merge", tasks, {kind: status})
 
     def _kill_children(self):
         for child in self.service.children():
-            child.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended by itself
+                child.kill()
 
     def _kill_service(self):
         self.service.kill()
