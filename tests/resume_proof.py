@@ -110,11 +110,10 @@ class Proof:
     def _kill_in_merge(self, kind):
         tasks = self._begin(only=(kind,), hurry=10)
         child = psutil.Process(self.service.group_of(tasks[kind][1]))
-        wait_until(lambda: merges(child), pause=0.001)
+        wait_until(lambda: merges(child) or not child.is_running(), limit=30, pause=0.001)
         time.sleep(self.random.uniform(0, MERGE))
-        status = ""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            status = "merging" if merges(child) else ""
+        status = "merging" if merges(child) else ""
+        with contextlib.suppress(psutil.NoSuchProcess):  # too late: it is no hit
             child.kill()
         return self._outcomes("kill -9 in the merge", tasks, {kind: status})
 
@@ -163,7 +162,9 @@ class Proof:
 
 
 def merges(child):
-    return any(each.name() == "ffmpeg" for each in child.children())
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return any(each.name() == "ffmpeg" for each in child.children())
+    return False
 
 
 def table(outcomes):
