@@ -51,7 +51,7 @@ def test_nothing_that_fits_the_document_is_answered_against_it(fresh_service):
             "run",
             f"{fresh_service.url}/api/openapi.json",
             "--phases=examples,coverage,fuzzing,stateful",
-            "--max-examples=5",
+            "--max-examples=10",
             "--seed=1",
             "--no-color",
             "--request-timeout=20",
