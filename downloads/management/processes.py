@@ -49,8 +49,8 @@ def prepared() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def worker(stdout: OutputWrapper, concurrency: int | None = None) -> Iterator[None]:
-    """Take so many downloads at once while the block runs, or as many as all may; a second signal at its end forces.
+def working(concurrency: int | None = None) -> Iterator[None]:
+    """Take so many downloads at once while the block runs, or as many as all may.
 
     Raises:
         CommandError: the engine does not start.
@@ -64,8 +64,23 @@ def worker(stdout: OutputWrapper, concurrency: int | None = None) -> Iterator[No
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        stdout.write("Stopping: downloads keep their bytes and go on with the next start.")
         worker.stop()
+
+
+@contextlib.contextmanager
+def worker(stdout: OutputWrapper, concurrency: int | None = None) -> Iterator[None]:
+    """Do that in a process that is asked to end by a signal, and say so then; a second signal forces.
+
+    Raises:
+        CommandError: the engine does not start.
+    """
+    try:
+        with working(concurrency):
+            try:
+                yield
+            finally:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                stdout.write("Stopping: downloads keep their bytes and go on with the next start.")
+    finally:
         live.flush()

@@ -7,23 +7,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from downloads import operations, recovery
-from downloads.engine.ffmpeg import ToolMissing
+from downloads import operations
 from downloads.engine.formats import PostProcessing, Quality
-from downloads.engine.process import EngineUnavailable
-from downloads.installation import AlreadyRunning, lock_data_folder
-from downloads.management import wishes
+from downloads.installation import AlreadyRunning, lock_data_folder, migrate
+from downloads.management import processes, wishes
 from downloads.models import Task
 from downloads.operations import Wish
 from downloads.refusals import Refused
 from downloads.states import FINISHED, Status
-from downloads.worker import Worker
 
 LOOK_EVERY = 0.25  # seconds
 BAD_INPUT, NOT_ALL_COMPLETED, INTERRUPTED = 2, 1, 130
@@ -89,17 +85,9 @@ class Command(BaseCommand):
             yield
             return
         with contextlib.closing(lock):
-            call_command("migrate", verbosity=0)
-            recovery.begin()
-            worker = Worker()
-            try:
-                worker.start()
-            except (ToolMissing, EngineUnavailable) as error:
-                raise CommandError(str(error)) from None
-            try:
+            migrate()
+            with processes.working():
                 yield
-            finally:
-                worker.stop()
 
     def _add(self, wish: Wish) -> Task:
         try:
