@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
@@ -200,9 +199,9 @@ class Run:
 
     def _connections(self) -> int:
         """Over how many the media may come: what downloads from one host may have is shared when each begins."""
-        host = urlsplit(self._task.url).netloc
-        running = Task.objects.running().values_list("url", flat=True)
-        return max(settings.MAX_CONNECTIONS // max(sum(urlsplit(url).netloc == host for url in running), 1), 1)
+        sharing = Task.objects.running().filter(host=self._task.host).count()
+        most: int = settings.MAX_CONNECTIONS
+        return max(most // max(sharing, 1), 1)
 
     def _follow(self, child: Child) -> Ending:
         while True:
