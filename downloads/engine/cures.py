@@ -29,7 +29,7 @@ from downloads.engine import bodies, fragments, parts, resume
 from downloads.engine.ffmpeg import INPUT_WHITE_LISTS
 from downloads.engine.lists import HEAD, Lists, address_of
 from downloads.engine.protection import DISGUISED_KEY, KEY_LENGTH, KEY_WITHHELD, is_page, is_protected, is_readable
-from downloads.engine.ramp import Places
+from downloads.engine.ramp import Allowance
 from downloads.engine.throttle import Throttle
 from downloads.engine.together import Together
 
@@ -196,7 +196,7 @@ class CappedYoutubeDL(YoutubeDL):
         rate = params.get("ratelimit")
         self._throttle = Throttle(rate or 0)
         self._lists = Lists()
-        self.places = Places(params.get("max_connections") or params.get("concurrent_fragment_downloads") or 1)
+        self.allowance = Allowance(params.get("max_connections") or params.get("concurrent_fragment_downloads") or 1)
         super().__init__(params)
 
     @property

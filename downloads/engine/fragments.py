@@ -157,7 +157,7 @@ def download_fragments(
         context["fragment_index"] = on_disk.count
         fragments = listed[on_disk.count :]
         context[APPENDED] = appended = Appended()
-        setattr(context["dl"], GATE, Gate(self.ydl.places))
+        setattr(context["dl"], GATE, Gate(self.ydl.allowance))
         # yt-dlp would remove the state before the file has its name: a kill in between would cost all of it
         noted = copy.copy(self)
         noted.params = {**self.params, "_no_ytdl_file": True}

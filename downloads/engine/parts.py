@@ -79,7 +79,7 @@ class _File:
             return resume.download_file(self._downloader, self._filename, self._info, self._partial, response)
         self._can_be_parted &= can_be_parted(source, response)
         missing = self._partial.missing or [(0, source.length)]
-        ways = Ways(self._ask, self._tell, self._ramp, self._ydl.places, is_paced=self._ydl.is_paced)
+        ways = Ways(self._ask, self._tell, self._ramp, self._ydl.allowance, is_paced=self._ydl.is_paced)
         transfer = Transfer(self._partial, missing, source.length, ways)
         try:
             transfer.run(response)
@@ -109,7 +109,7 @@ class _File:
         return Request(self._info["url"], None, headers, extensions=extensions)
 
     def _ramp(self, first: int) -> Ramp:
-        most = self._ydl.places.most if self._can_be_parted else 1
+        most = self._ydl.allowance.most if self._can_be_parted else 1
         rate = self._params.get("ratelimit")
         return Ramp(most, first=first, ceiling=rate * LIMITED if rate else FAST_ENOUGH)
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Final, Protocol, Self
 
 PAYS: Final = 0.3  # of the gain that as many more connections could bring: what they have to
-TWICE: Final = (
-    1.8  # times the speed before: the server gives each connection the same, and so as many as may be are had
-)
+# Times the speed before: the server gives each connection the same, and so as many as may be are had
+TWICE: Final = 1.8
 FAST_ENOUGH: Final = 64e6  # bytes a second: who sends that fast has no need of another connection
 
 FRAGMENTS: Final = 6  # that come at once in the beginning, as in browsers: each has to wait for its answer
@@ -115,7 +114,7 @@ class Measurement:
         self._marks = [_Mark(each) for each in self._connections]
 
 
-class Places:
+class Allowance:
     """How many connections one download has, over all of its files, and how many it may have."""
 
     def __init__(self, most: int) -> None:
@@ -147,28 +146,28 @@ class Places:
 class Gate:
     """Lets as many threads fetch fragments of one file as pay; the others wait. To be used in a `with`."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, allowance: Allowance) -> None:
         """Share the connections of the download with its other files."""
-        self._places = places
-        self._ramp = Ramp(places.most, first=FRAGMENTS)
+        self._allowance = allowance
+        self._ramp = Ramp(allowance.most, first=FRAGMENTS)
         self._inside = 0
         self._count = self._bytes = 0
         self._began = 0.0
 
     def __enter__(self) -> Self:
-        with self._places.changed:
-            self._places.changed.wait_for(self._may_enter)
+        with self._allowance.changed:
+            self._allowance.changed.wait_for(self._may_enter)
             self._inside += 1
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._places.changed:
+        with self._allowance.changed:
             self._inside -= 1
-            self._places.give_back()
+            self._allowance.give_back()
 
     def count(self, amount: int) -> None:
         """A fragment of so many bytes is there."""
-        with self._places.changed:
+        with self._allowance.changed:
             now = time.monotonic()
             if self._ramp.is_settled:
                 return
@@ -180,15 +179,15 @@ class Gate:
             if self._count > 2 * self._ramp.wanted and now > self._began:
                 self._ramp.judge(self._bytes / (now - self._began))
                 self._count = self._bytes = 0
-                self._places.changed.notify_all()
+                self._allowance.changed.notify_all()
 
     def refuse(self) -> None:
         """The server refused a fragment: half as many are asked for at once from now on."""
-        with self._places.changed:
+        with self._allowance.changed:
             self._ramp.settle(self._ramp.wanted // 2)
 
     def _may_enter(self) -> bool:
         if not self._inside:
-            self._places.take()
+            self._allowance.take()
             return True
-        return self._inside < self._ramp.wanted and self._places.take_another()
+        return self._inside < self._ramp.wanted and self._allowance.take_another()

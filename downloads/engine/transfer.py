@@ -12,7 +12,7 @@ from yt_dlp.networking.exceptions import HTTPError, TransportError
 from yt_dlp.utils import parse_http_range
 
 from downloads.engine.bodies import Body
-from downloads.engine.ramp import Measurement, Places, Ramp
+from downloads.engine.ramp import Allowance, Measurement, Ramp
 from downloads.engine.resume import Gap, PartialFile, StartAnew
 from downloads.engine.write_back import WriteBack
 
@@ -70,7 +70,7 @@ class Ways:
     ask: Callable[[int, int], Response]
     tell: Callable[[int], None]
     ramp: Callable[[int], Ramp]
-    places: Places
+    allowance: Allowance
     is_paced: bool
 
 
@@ -103,7 +103,7 @@ class Transfer:
         """
         self._partial.path.touch()
         self._ways.tell(self._length - self._left())
-        self._ways.places.take()
+        self._ways.allowance.take()
         self._start(response)
         written = time.monotonic()
         write_back = WriteBack(self._partial.path)
@@ -156,12 +156,12 @@ class Transfer:
         """Nobody is left: because of what went wrong, or because the last left its rest to others that had ended."""
         if self._error:
             raise self._error
-        self._ways.places.take()
+        self._ways.allowance.take()
         self._start()
 
     def _add(self) -> None:
         """Begin another connection, if it may be now, and there is a part for it."""
-        self._is_starved = not self._ways.places.take_another()
+        self._is_starved = not self._ways.allowance.take_another()
         if self._is_starved:
             return
         with self._lock:  # whatever is missing is at any time in what waits or in a connection's part
@@ -172,7 +172,7 @@ class Transfer:
                 connection = Connection(part)
                 self._connections.append(connection)
         if part is None:
-            self._ways.places.give_back()
+            self._ways.allowance.give_back()
             return
         self._note()  # before anything of it is written
         self._begin(connection)
@@ -214,7 +214,7 @@ class Transfer:
 
     def _end(self, connection: Connection, error: Exception | None) -> None:
         self._connections.remove(connection)
-        self._ways.places.give_back()
+        self._ways.allowance.give_back()
         if connection.part.left:
             self._give_back(connection.part)
         if error is None:
