@@ -123,3 +123,16 @@ def compare(title, unit, measures, **settings):
     for (name, part), values in figures.items():
         median = statistics.median(values)
         print(f"  {name:<10}{median:>10.2f} {part:<14} {min(values):.2f} to {max(values):.2f}", flush=True)
+
+
+def compare_file(title, file):
+    """Do that with a single file: how many seconds it takes us, yt-dlp and curl."""
+    compare(
+        title,
+        "s",
+        {
+            "ours": lambda bench: bench.seconds(bench.url(file)),
+            "yt-dlp": lambda bench: bench.run(*YT_DLP, bench.url(file))[0],
+            "curl": lambda bench: bench.run(*CURL, "-O", bench.url(file))[0],
+        },
+    )

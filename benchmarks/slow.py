@@ -1,16 +1,6 @@
 """64 MiB at 4 MB/s for each connection, from `add` to completed."""
 
-from benchmarks.bench import CURL, YT_DLP, compare
-
-FILE = "64MiB.mp4?rate=4000000"
+from benchmarks.bench import compare_file
 
 if __name__ == "__main__":
-    compare(
-        __doc__,
-        "s",
-        {
-            "ours": lambda bench: bench.seconds(bench.url(FILE)),
-            "yt-dlp": lambda bench: bench.run(*YT_DLP, bench.url(FILE))[0],
-            "curl": lambda bench: bench.run(*CURL, "-O", bench.url(FILE))[0],
-        },
-    )
+    compare_file(__doc__, "64MiB.mp4?rate=4000000")
