@@ -111,7 +111,8 @@ class Embedded:
 class Scaled:
     """PostgreSQL, Redis, a web process, and three workers on two machines; the clock of the last is a minute off."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, frozen_for=LEASE):
+        self.frozen_for = frozen_for
         self.postgres = Postgres(folder)
         self.redis = Redis().start()
         self.library = folder / "library"
@@ -145,7 +146,7 @@ class Scaled:
         return {
             "worker killed": self._kill_worker,
             "worker stopped": self._stop_worker,
-            "worker frozen beyond its lease": self._freeze_worker,
+            f"worker frozen for {self.frozen_for:.0f} s": self._freeze_worker,
             "child killed": lambda chance: kill_one(self._engine_processes(), chance),
             "web killed": lambda _: self._web_restarted(self.web.kill),
             "web stopped": lambda _: self._web_restarted(lambda: self.web.interrupt(signal.SIGTERM)),
@@ -169,7 +170,7 @@ class Scaled:
         if not self.thaws:
             worker = chance.choice(self.workers)
             worker.process.send_signal(signal.SIGSTOP)
-            self.thaws = [(worker, time.monotonic() + LEASE)]
+            self.thaws = [(worker, time.monotonic() + self.frozen_for)]
 
     def _restarted(self, stop, start):
         stop()
