@@ -12,6 +12,7 @@ const LOOPBACK = /^(localhost|.+\.localhost|127\..+|\[::1\])$/;
 const form = document.getElementById("connection");
 const { server, key, quality } = form.elements;
 const part = (id) => document.getElementById(id);
+let isAnotherAsked = false; // since the page was opened: what the stored server says is old news then
 
 /** The address that was typed, with or without `http://`, with the path of a proxy if there is one; null if it is none. */
 function address() {
@@ -59,6 +60,7 @@ function siteRow(host) {
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
+  isAnotherAsked = true;
   const typed = address();
   server.ariaInvalid = String(!typed);
   if (!typed) return tell({ problem: say("server_invalid") });
@@ -89,5 +91,5 @@ if (stored.quality) quality.add(new Option(qualityText(stored.quality), stored.q
 warn();
 await showSites();
 if (await isAllowed(serverAccess(stored.server))) {
-  showQualities().catch((problem) => tell({ problem: problem.message }));
+  showQualities().catch((problem) => isAnotherAsked || tell({ problem: problem.message }));
 }

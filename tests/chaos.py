@@ -344,6 +344,15 @@ class Chaos:
         ]
 
 
+def is_survived(installation, origin):
+    """The suite's form: a minute."""
+    seed = random.randrange(2**32)
+    try:
+        assert Chaos(installation, origin, seed).run(seconds=30, downloads=12) == [], seed
+    finally:
+        installation.stop()
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--scaled", action="store_true", help="on many processes instead of one")

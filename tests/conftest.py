@@ -29,6 +29,25 @@ hypothesis.settings.load_profile("suite")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# These take long: they come first, so that no processor waits for the last of them.
+LONGEST = [
+    "test_chaos",
+    "test_chaos_of_many_processes",
+    "test_resume",
+    "test_keys",
+    "test_contract",
+    "test_on_postgres",
+    "test_many_processes",
+    "test_address_policy",
+    "test_full_disk",
+    "test_life_of_a_task",
+]
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(scope="session")
 def media():
     """A folder with the generated media."""

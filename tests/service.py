@@ -14,7 +14,8 @@ import httpx
 import psutil
 from websockets.sync.client import connect
 
-PROJECT = Path(__file__).resolve().parent.parent
+from tests.database import DATABASE, PROJECT, give_database
+
 START_LIMIT = 30
 
 
@@ -47,6 +48,8 @@ class Service:
 
     def start(self):
         self.data.mkdir(parents=True, exist_ok=True)
+        if not (self.data / DATABASE).exists() and "DATABASE_URL" not in self.environment:
+            give_database(self.data, self.environment)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.within, sys.executable, *self.arguments, "--port", str(self.port)],

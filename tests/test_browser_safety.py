@@ -97,10 +97,10 @@ def guarded(tmp_path_factory):
     service.stop()
 
 
-@pytest.fixture
-def opened(tmp_path):
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
     """A running service that is opened for one other origin."""
-    service = Service(tmp_path / "data", DOWNIE_CORS_ORIGINS=APP).start()
+    service = Service(tmp_path_factory.mktemp("opened") / "data", DOWNIE_CORS_ORIGINS=APP).start()
     yield service
     service.stop()
 
@@ -198,10 +198,12 @@ def test_a_named_origin_may_listen(opened):
         assert feed.hear()["type"] == "initial"
 
 
-def test_a_named_origin_is_told_why_it_is_refused(opened):
-    manage(opened, "apikey", "create", "a test")
+def test_a_named_origin_is_told_why_it_is_refused(fresh_service):
+    fresh_service.environment["DOWNIE_CORS_ORIGINS"] = APP
+    fresh_service.start()
+    manage(fresh_service, "apikey", "create", "a test")
 
-    answer = opened.http.get("/api/stats", headers={"Origin": APP})
+    answer = fresh_service.http.get("/api/stats", headers={"Origin": APP})
 
     assert is_error(answer, 401, "UNAUTHORIZED")
     assert answer.headers["Access-Control-Allow-Origin"] == APP

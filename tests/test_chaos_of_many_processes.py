@@ -1,0 +1,7 @@
+"""Chaos in many processes, for a minute; `make chaos` does it for three."""
+
+from tests.chaos import Scaled, is_survived
+
+
+def test_whatever_befalls_web_workers_redis_and_postgresql_every_file_comes_out_right(tmp_path, origin):
+    is_survived(Scaled(tmp_path), origin)
