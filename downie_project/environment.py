@@ -106,6 +106,9 @@ class Environment(BaseSettings):
     speed_limit: Annotated[int, BeforeValidator(_rate)] = Field(
         0, description="bytes a second, 1K at least, such as 500K or 20M, or 0 for no limit"
     )
+    task_speed_limit: Annotated[int, BeforeValidator(_rate)] = Field(
+        0, description="bytes a second, 1K at least, such as 500K or 20M, or 0 for no limit"
+    )
     working_hours: Annotated[Hours | None, BeforeValidator(_hours)] = Field(
         None, description="two times of the day, and a time zone unless it is UTC, such as 22:00-07:00 Europe/Berlin"
     )

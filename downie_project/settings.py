@@ -61,6 +61,7 @@ FFMPEG_DIR = ENVIRONMENT.ffmpeg_dir
 # How the line and others' servers are spared, by all workers together
 MAX_DOWNLOADS_PER_HOST = ENVIRONMENT.max_downloads_per_host
 SPEED_LIMIT = ENVIRONMENT.speed_limit  # bytes a second, 0 for none
+TASK_SPEED_LIMIT = ENVIRONMENT.task_speed_limit  # bytes a second, 0 for none
 WORKING_HOURS = ENVIRONMENT.working_hours
 
 # Scaled: many processes share Redis. Embedded: everything is in one process.

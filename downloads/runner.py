@@ -436,18 +436,25 @@ class Run:
 
 
 def _fair_part_of_line() -> int:
-    """The same part of what all may have for each download that runs, in bytes a second; 0 where there is no limit."""
-    limit = Tuning.objects.in_force().speed_limit
-    if not limit:
-        return 0
+    """What each download that runs may have, in bytes a second: the same part of all, no more than the limit of one.
+
+    0 where there is no limit.
+    """
+    in_force = Tuning.objects.in_force()
+    if not in_force.speed_limit:
+        return in_force.task_speed_limit
     at_once = Task.objects.running().exclude(status=Status.PROCESSING).count()
-    return max(limit // max(at_once, 1), 1)
+    return _least(max(in_force.speed_limit // max(at_once, 1), 1), in_force.task_speed_limit)
 
 
 def _curls_limit(rules: SiteSettings) -> int:
     """What a download by curl may have, whose limit cannot change while it runs: a part for the worst case."""
     in_force = Tuning.objects.in_force()
-    limits = (rules.rate_limit, in_force.speed_limit // in_force.max_downloads)
+    return _least(rules.rate_limit, in_force.speed_limit // in_force.max_downloads, in_force.task_speed_limit)
+
+
+def _least(*limits: int) -> int:
+    """The lowest that is one; 0 is none."""
     return min(filter(None, limits), default=0)
 
 

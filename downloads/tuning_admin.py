@@ -24,9 +24,11 @@ from downloads.rates import rate_text
 
 DAY: Final = timedelta(days=1)
 RETENTION: Final = ("retention_days", "retention_gb")
+AT_ONCE: Final = ("max_downloads", "speed_limit", "task_speed_limit", "working_hours")
 VARIABLES: Final = {
     "max_downloads": "DOWNIE_MAX_CONCURRENT_DOWNLOADS",
     "speed_limit": "DOWNIE_SPEED_LIMIT",
+    "task_speed_limit": "DOWNIE_TASK_SPEED_LIMIT",
     "working_hours": "DOWNIE_WORKING_HOURS",
     "retention_days": "DOWNIE_RETENTION_DAYS",
     "retention_gb": "DOWNIE_RETENTION_GB",
@@ -42,6 +44,10 @@ class TuningForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
             "Bytes a second of all downloads together, such as 500K or 20M (K is 1,024); each gets the same part. "
             "0: no limit. What runs follows, but one that looks like a browser keeps the part that it began with."
         ),
+    )
+    task_speed_limit = RateField(
+        label=_("Speed limit of each"),
+        help_text=_("Bytes a second that one download may have at most, however few there are. 0: no limit."),
     )
     working_hours = HoursField(
         label=_("Working hours"),
@@ -80,6 +86,7 @@ def _said_by_environment() -> dict[str, str]:
     return {
         "max_downloads": str(settings.MAX_CONCURRENT_DOWNLOADS),
         "speed_limit": rate_text(settings.SPEED_LIMIT),
+        "task_speed_limit": rate_text(settings.TASK_SPEED_LIMIT),
         "working_hours": str(settings.WORKING_HOURS or ALWAYS),
         "retention_days": f"{environment.retention_days:g}",
         "retention_gb": f"{environment.retention_gb:g}",
@@ -100,7 +107,7 @@ class TuningAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
         }
         return [
             (None, {"fields": ("in_force",), "description": _elsewhere()}),
-            (_("How much at once, and when"), {"fields": ("max_downloads", "speed_limit", "working_hours")}),
+            (_("How much at once, and when"), {"fields": AT_ONCE}),
             (_("How long finished ones stay"), retained),
         ]
 
@@ -180,6 +187,8 @@ def _sentences(in_force: InForce) -> Iterator[str]:
         if in_force.speed_limit
         else gettext("No limit of speed.")
     )
+    if in_force.task_speed_limit:
+        yield gettext("{rate}/s at most for each.").format(rate=filesizeformat(in_force.task_speed_limit))
     if in_force.hours is None:
         yield gettext("Downloads run at any hour.")
     elif opens_at := in_force.opens_at():

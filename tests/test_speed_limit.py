@@ -65,6 +65,15 @@ def test_what_all_may_have_is_shared_out_evenly_among_those_that_fetch(settings)
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("of_all", "limit"), [(0, 300_000), (1_000_000, 300_000), (400_000, 200_000)])
+def test_one_gets_no_more_than_one_may_have(settings, of_all, limit):
+    settings.SPEED_LIMIT, settings.TASK_SPEED_LIMIT = of_all, 300_000
+    _ = [task_in("downloading") for _ in range(2)]
+
+    assert _fair_part_of_line() == limit
+
+
+@pytest.mark.django_db
 def test_without_a_limit_there_is_none(settings):
     settings.SPEED_LIMIT = 0
     task_in("downloading")
@@ -74,9 +83,10 @@ def test_without_a_limit_there_is_none(settings):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("of_site", "of_all", "limit"), [(0, 0, 0), (500, 0, 500), (0, 4000, 1000), (5000, 4000, 1000)]
+    ("of_site", "of_all", "of_each", "limit"),
+    [(0, 0, 0, 0), (500, 0, 0, 500), (0, 4000, 0, 1000), (5000, 4000, 0, 1000), (5000, 4000, 700, 700)],
 )
-def test_curl_whose_limit_cannot_change_gets_a_part_for_the_worst_case(settings, of_site, of_all, limit):
-    settings.SPEED_LIMIT, settings.MAX_CONCURRENT_DOWNLOADS = of_all, 4
+def test_curl_whose_limit_cannot_change_gets_a_part_for_the_worst_case(settings, of_site, of_all, of_each, limit):
+    settings.SPEED_LIMIT, settings.TASK_SPEED_LIMIT, settings.MAX_CONCURRENT_DOWNLOADS = of_all, of_each, 4
 
     assert _curls_limit(SiteSettings(rate_limit=of_site)) == limit

@@ -20,7 +20,14 @@ from tests.service import wait_until
 from tests.tasks import task_in
 
 PAGE = "/admin/downloads/tuning/1/change/"
-EMPTY = {"max_downloads": "", "speed_limit": "", "working_hours": "", "retention_days": "", "retention_gb": ""}
+EMPTY = {
+    "max_downloads": "",
+    "speed_limit": "",
+    "task_speed_limit": "",
+    "working_hours": "",
+    "retention_days": "",
+    "retention_gb": "",
+}
 DAY = timedelta(days=1)
 GIGABYTE = 1024**3
 
@@ -129,6 +136,7 @@ def test_the_list_leads_straight_to_the_only_row_before_it_is_stored(admin_clien
         ({"max_downloads": "12"}, {"max_downloads": 12, "speed_limit": None, "working_hours": ""}),
         ({"speed_limit": "1.5m"}, {"speed_limit": 1_572_864}),
         ({"speed_limit": "0"}, {"speed_limit": 0}),
+        ({"task_speed_limit": "2M"}, {"task_speed_limit": 2_097_152}),
         ({"working_hours": " 22:00-07:00 "}, {"working_hours": "22:00-07:00 UTC"}),
         ({"working_hours": "Always"}, {"working_hours": "always"}),
         ({"retention_days": "0.5", "retention_gb": "0"}, {"retention_days": 0.5, "retention_gb": 0}),
@@ -186,6 +194,7 @@ def test_before_finished_tasks_go_because_of_a_change_it_says_how_many(submit):
     ("form", "sentence"),
     [
         ({"speed_limit": "500K"}, "500.0 KB/s for all together."),
+        ({"task_speed_limit": "100K"}, "100.0 KB/s at most for each."),
         ({"working_hours": "always"}, "Downloads run at any hour."),
         ({"working_hours": "00:00-23:59 Etc/GMT+12"}, "by the working hours 00:00-23:59 Etc/GMT+12."),
         ({"retention_days": "30"}, "Finished ones are deleted after 30 days."),

@@ -26,6 +26,7 @@ class InForce:
 
     max_downloads: int  # at once, by all workers together
     speed_limit: int  # bytes a second of all together, 0 for none
+    task_speed_limit: int  # bytes a second of each, 0 for none
     hours: Hours | None  # in which downloads run; None for all
     retention_age: timedelta  # after which finished tasks go; 0: never
     retention_size: int  # bytes that all finished files may have together, 0 for any number
@@ -57,6 +58,7 @@ class Tuning(models.Model):
         _("downloads at once"), null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(100)]
     )
     speed_limit = models.PositiveBigIntegerField(_("speed limit"), null=True, blank=True)
+    task_speed_limit = models.PositiveBigIntegerField(_("speed limit of each"), null=True, blank=True)
     working_hours = models.CharField(_("working hours"), max_length=80, blank=True)
     retention_days = models.FloatField(
         _("days"), null=True, blank=True, validators=[MinValueValidator(0), MaxValueValidator(36_500)]
@@ -86,6 +88,7 @@ class Tuning(models.Model):
         return InForce(
             max_downloads=_first(self.max_downloads, settings.MAX_CONCURRENT_DOWNLOADS),
             speed_limit=_first(self.speed_limit, settings.SPEED_LIMIT),
+            task_speed_limit=_first(self.task_speed_limit, settings.TASK_SPEED_LIMIT),
             hours=self._hours() if self.working_hours else settings.WORKING_HOURS,
             retention_age=settings.RETENTION_AGE if days is None else timedelta(days=days),
             retention_size=settings.RETENTION_SIZE if gigabytes is None else int(gigabytes * 1024**3),
