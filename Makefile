@@ -5,7 +5,7 @@ PORT ?=
 VENV := .venv
 BIN := $(VENV)/bin
 # How many tests run at once; those of a file one after the other, since they share services and browsers
-JOBS ?= 3
+JOBS ?= 4
 EXTENSION_FILES = $(filter-out README.md,$(notdir $(wildcard extension/*)))
 # How often `prove-resume` disturbs each kind of download in each way; the seed that it printed repeats it
 POINTS ?= 50
@@ -37,7 +37,7 @@ run: $(VENV)/.installed ## Start the service (PORT=9000 and HOST=... if you like
 	@exec $(BIN)/python manage.py serve $(SERVE_OPTIONS)
 
 test: $(VENV)/.installed-dev ## Run the whole test suite
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 prove-resume: $(VENV)/.installed-dev ## Kill and cut downloads at many random points (POINTS=50 takes half an hour)
 	$(BIN)/python -m tests.resume_proof --points $(POINTS) $(if $(SEED),--seed $(SEED))

@@ -29,17 +29,21 @@ hypothesis.settings.load_profile("suite")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# These take long: they come first, so that no processor waits for the last of them.
+# These take long, so they come first: no processor waits for the last of them. Every second one of them mostly waits.
 LONGEST = [
     "test_chaos",
-    "test_chaos_of_many_processes",
-    "test_resume",
-    "test_keys",
     "test_contract",
+    "test_chaos_of_many_processes",
+    "test_hostile_sites",
+    "test_resume",
+    "test_page_add_in_browser",
+    "test_address_policy",
+    "test_page_in_browser",
+    "test_full_disk",
+    "test_page_list_in_browser",
+    "test_keys",
     "test_on_postgres",
     "test_many_processes",
-    "test_address_policy",
-    "test_full_disk",
     "test_life_of_a_task",
 ]
 
@@ -69,12 +73,18 @@ def fresh_service(tmp_path):
     service.stop()
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    """A running service, shared by the tests of a file."""
+@pytest.fixture(scope="session")
+def running_service(tmp_path_factory):
     service = Service(tmp_path_factory.mktemp("service") / "data").start()
     yield service
     service.stop()
+
+
+@pytest.fixture(scope="module")
+def service(running_service):
+    """A running service that knows nothing yet, shared by the tests of a file; they may not stop it."""
+    running_service.forget()
+    return running_service
 
 
 @pytest.fixture(scope="session")
