@@ -318,11 +318,18 @@ def test_a_silent_failure_says_its_code(impostor):
     assert caught.value.detail == "exit code 3"
 
 
-def test_ffmpeg_stays_in_our_process_group(tools):
+@pytest.fixture
+def started():
+    """The processes that a test has started and that live: others of ours may have come before it."""
+    before = psutil.Process().children()
+    return lambda: [child for child in psutil.Process().children() if child not in before]
+
+
+def test_ffmpeg_stays_in_our_process_group(tools, started):
     groups = []
 
     def look(_fraction):
-        groups.extend(os.getpgid(child.pid) for child in psutil.Process().children())
+        groups.extend(os.getpgid(child.pid) for child in started())
         raise Interrupted
 
     with pytest.raises(Interrupted):
@@ -330,16 +337,16 @@ def test_ffmpeg_stays_in_our_process_group(tools):
     assert groups == [os.getpgrp()]
 
 
-def test_whatever_is_raised_meanwhile_ends_ffmpeg(tools):
+def test_whatever_is_raised_meanwhile_ends_ffmpeg(tools, started):
     def interrupt(_fraction):
         raise Interrupted
 
     with pytest.raises(Interrupted):
         run_ffmpeg(tools, ENDLESS, duration=10, on_progress=interrupt)
-    assert psutil.Process().children() == []
+    assert started() == []
 
 
-def test_a_signal_handler_that_raises_ends_ffmpeg(tools):
+def test_a_signal_handler_that_raises_ends_ffmpeg(tools, started):
     def interrupt(_number, _frame):
         raise Interrupted
 
@@ -348,10 +355,10 @@ def test_a_signal_handler_that_raises_ends_ffmpeg(tools):
     with pytest.raises(Interrupted):
         run_ffmpeg(tools, ENDLESS, duration=None, on_progress=lambda _: None)
     signal.signal(signal.SIGALRM, before)
-    assert psutil.Process().children() == []
+    assert started() == []
 
 
-def test_an_ffmpeg_that_ignores_term_is_killed_after_a_second(impostor):
+def test_an_ffmpeg_that_ignores_term_is_killed_after_a_second(impostor, started):
     def interrupt(_fraction):
         raise Interrupted
 
@@ -359,12 +366,12 @@ def test_an_ffmpeg_that_ignores_term_is_killed_after_a_second(impostor):
     began = time.monotonic()
     with pytest.raises(Interrupted):
         run_ffmpeg(toolbox, [], duration=1, on_progress=interrupt)
-    assert (psutil.Process().children(), 0.9 < time.monotonic() - began < 3) == ([], True)
+    assert (started(), 0.9 < time.monotonic() - began < 3) == ([], True)
 
 
-def test_a_conversion_stops_when_it_is_asked_to(tools):
+def test_a_conversion_stops_when_it_is_asked_to(tools, started):
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
     with pytest.raises(FfmpegStopped):
         run_ffmpeg(tools, ENDLESS, duration=10, on_progress=lambda _: None, stop=stop)
-    assert psutil.Process().children() == []
+    assert started() == []
