@@ -16,7 +16,7 @@ ROUNDS ?= 5
 SERVE_OPTIONS := $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test prove-resume prove-lives chaos soak bench check format contract lock messages screenshots extension clean
+.PHONY: help install run test prove-resume prove-lives chaos soak bench bench-growth check format contract lock messages screenshots extension clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,6 +54,9 @@ soak: $(VENV)/.installed-dev ## Put 2,000 downloads through one service, and see
 
 bench: $(VENV)/.installed-dev ## How fast downloads are, beside yt-dlp and curl (ROUNDS=5, takes minutes; quiet machine)
 	@set -e; for each in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$each --rounds $(ROUNDS); done
+
+bench-growth: $(VENV)/.installed-dev ## What a library of 1,000,000 tasks costs, beside one of 1,000 (takes minutes; quiet machine)
+	$(BIN)/python -m benchmarks.growth
 
 check: $(VENV)/.installed-dev ## Format, lint, types, import layers, migrations, Django's own checks
 	$(BIN)/ruff format --check .

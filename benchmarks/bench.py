@@ -102,6 +102,16 @@ def prepared(**settings):
             origin.wait()
 
 
+def taken(act, rounds):
+    """Milliseconds of each, in order."""
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        act()
+        times.append(1000 * (time.perf_counter() - began))
+    return sorted(times)
+
+
 def compare(title, unit, measures, **settings):
     """Run these functions in turn, each with a bench, and print a line for each: median, least and most.
 
