@@ -1,7 +1,9 @@
 """What the commands that run for long have in common: how their process begins and ends."""
 
 import contextlib
+import ctypes
 import signal
+import sys
 from collections.abc import Iterator
 
 from django.conf import settings
@@ -13,6 +15,8 @@ from downloads.engine.ffmpeg import ToolMissing
 from downloads.engine.process import EngineUnavailable
 from downloads.installation import AlreadyRunning, lock_data_folder, migrate
 from downloads.worker import Worker
+
+M_ARENA_MAX = -8  # glibc's malloc.h
 
 
 def refuse_unless_scaled(command: str) -> None:
@@ -39,6 +43,7 @@ def prepared() -> Iterator[None]:
         lock = lock_data_folder()
     except AlreadyRunning as error:
         raise CommandError(str(error)) from None
+    _share_one_arena()
     with contextlib.closing(lock):
         try:
             migrate()
@@ -46,6 +51,17 @@ def prepared() -> Iterator[None]:
             reason = str(error).strip().splitlines()[0]
             raise CommandError(f"The database cannot be reached, see DATABASE_URL: {reason}") from None
         yield
+
+
+def _share_one_arena() -> None:
+    """Have all threads take memory from one heap (glibc): each would otherwise keep pieces of a heap of its own.
+
+    2,000 downloads made a service hold 36 MB more, and 6 MB with one heap (`make soak`). Under Python's lock, threads
+    rarely wait for it.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # another C library has no such thing
+            ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 @contextlib.contextmanager
