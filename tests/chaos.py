@@ -109,7 +109,10 @@ class Embedded:
 
 
 class Scaled:
-    """PostgreSQL, Redis, a web process, and three workers on two machines; the clock of the last is a minute off."""
+    """PostgreSQL, Redis, a web process, and three workers on two machines.
+
+    The last has the second machine for itself, with a small disk and a clock that is a minute off.
+    """
 
     def __init__(self, folder, frozen_for=LEASE):
         self.frozen_for = frozen_for
@@ -129,10 +132,16 @@ class Scaled:
         self.url = self.web.url
         wrong_clock = {"PYTHONPATH": str(Path(__file__).parent / "clock_off")}
         self.machines = [Service(folder / "first", **shared), Service(folder / "second", **shared, **wrong_clock)]
-        for machine in self.machines:
-            machine.data.mkdir()
-        homes = [self.machines[0], *self.machines]
-        self.workers = [Worker(home.environment, folder / f"{number}.log") for number, home in enumerate(homes)]
+        self.works = [machine.data / "work" for machine in self.machines]
+        for work in self.works:
+            work.mkdir(parents=True)
+        one, other = (machine.environment for machine in self.machines)
+        disk = small_disk(self.works[1], 100) if can_mount() else ()
+        self.workers = [
+            Worker(one, folder / "0.log"),
+            Worker(one, folder / "1.log"),
+            Worker(other | {"DOWNIE_FREE_SPACE_FLOOR_MB": "0"}, folder / "2.log", within=disk),
+        ]
         self.thaws = []
         self.web.start()
         self.all_start()
@@ -143,7 +152,9 @@ class Scaled:
                 worker.start(concurrency=4)
 
     def troubles(self):
+        full = {"disk full": lambda _: self._fill()} if self.workers[-1].within else {}
         return {
+            **full,
             "worker killed": self._kill_worker,
             "worker stopped": self._stop_worker,
             f"worker frozen for {self.frozen_for:.0f} s": self._freeze_worker,
@@ -164,6 +175,15 @@ class Scaled:
     def _stop_worker(self, chance):
         chance.choice(self._awake()).terminate()
         self.all_start()
+
+    def _fill(self):
+        disk = self._small_disk()
+        if disk.stat().st_dev != self.works[-1].stat().st_dev:  # otherwise its worker has only just begun
+            with full(disk):
+                time.sleep(FULL)
+
+    def _small_disk(self):
+        return as_seen_by(self.workers[-1].process.pid, self.works[-1])
 
     def _freeze_worker(self, chance):
         """One at a time."""
@@ -204,7 +224,7 @@ class Scaled:
         return [path for path in self.library.rglob("*") if path.is_file()]
 
     def leftovers(self):
-        folders = [folder for machine in self.machines for folder in inside(machine.data / "work")]
+        folders = [folder for work in (self.works[0], self._small_disk()) for folder in inside(work)]
         return [*folders, *(each for machine in self.machines for each in machine.children())]
 
     def stop(self):

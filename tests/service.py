@@ -122,7 +122,7 @@ class Service:
         """The children that download, without the fork server that they come from."""
         processes = self.engine_processes()
         leaders = {process.pid for process in processes}
-        return [process for process in processes if process.ppid() in leaders]
+        return [process for process in processes if parent_of(process) in leaders]
 
     def group_of(self, task_id, limit=10):
         """The process group of a task, once it runs: its number is that of the child, which holds the folder's lock."""
@@ -205,6 +205,12 @@ class Feed:
 
     def say(self, message):
         self.socket.send(message if isinstance(message, str) else json.dumps(message))
+
+
+def parent_of(process):
+    with contextlib.suppress(psutil.Error):  # it has just ended
+        return process.ppid()
+    return None
 
 
 def holds(process, path):

@@ -61,9 +61,10 @@ class Daphne(Service):
 
 
 class Worker:
-    """A process that downloads."""
+    """A process that downloads. `within` is a command that starts its own, which comes after it."""
 
-    def __init__(self, environment, log):
+    def __init__(self, environment, log, within=()):
+        self.within = within
         self.environment = environment
         self.log = log
         self.process = None
@@ -71,7 +72,7 @@ class Worker:
     def start(self, concurrency=2):
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "worker", "--concurrency", str(concurrency)],
+                [*self.within, sys.executable, "manage.py", "worker", "--concurrency", str(concurrency)],
                 cwd=PROJECT,
                 env=self.environment,
                 stdout=log,
