@@ -27,7 +27,7 @@ from downloads.operations import Added
 from downloads.refusals import Refused
 from downloads.rows import row_of
 from downloads.schemas import task_json
-from downloads.states import RUNNING, WAITING, Status
+from downloads.states import WAITING, Status
 from downloads.words import PHRASES, TAB_NAMES, TABS, number_text
 
 THEMES = {"system": _("System"), "light": _("Light"), "dark": _("Dark")}
@@ -236,8 +236,8 @@ def _list(asked: Asked) -> dict[str, Any]:
 
 def _view(request: HttpRequest) -> dict[str, Any]:
     """What every page shows around its own part."""
-    counts = Task.objects.filter(is_playlist=False).count_by_status()
-    running, waiting = (sum(counts[status] for status in group) for group in (RUNNING, WAITING))
+    running = Task.objects.running().count()
+    waiting = Task.objects.filter(status__in=WAITING, is_playlist=False).count()
     room = storage.room(Task.objects.bytes_to_come())
     chosen = request.COOKIES.get("theme", "system")
     return {

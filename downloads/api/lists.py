@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from django.core.signing import BadSignature, Signer
 from django.db.models import F, Q, Value
-from django.db.models.functions import Coalesce, Left, Lower
+from django.db.models.functions import Coalesce, Lower
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseNotModified
 from django.utils.http import parse_etags
@@ -28,7 +28,7 @@ NOTHING = Value(timedelta(0))
 KEYS: dict[str, Any] = {
     "created_at": F("created_at") + NOTHING,
     "finished_at": Coalesce(F("finished_at") + NOTHING, Value(NEVER)),
-    "title": Lower(Left("title", 200)),  # a cursor holds it, and has to fit into an address
+    "title": Lower("title"),
     "file_size": F("file_size"),
     "status": F("status"),
 }

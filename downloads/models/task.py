@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import IntegrityError, models, transaction
 from django.db.models import Avg, Case, Count, F, Max, Min, Q, Sum, Value, When
-from django.db.models.functions import Coalesce, Greatest, Now
+from django.db.models.functions import Coalesce, Greatest, Lower, Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
@@ -119,7 +119,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def running(self) -> Self:
         """Held by a worker: looked up, downloading or converting. A playlist is held by none, whatever its items do."""
-        return self.filter(status__in=RUNNING, is_playlist=False)
+        # By a constraint these are the ones in the states of RUNNING; said so, both databases use the index of them.
+        return self.filter(lease__isnull=False)
 
     def unfinished(self) -> Self:
         """Neither completed nor failed nor cancelled."""
@@ -335,18 +336,27 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def stats(self) -> dict[str, int]:
         """Count all tasks by what becomes of them, by one query; of a playlist its items count, not itself."""
-        numbers: dict[str, int] = self.filter(is_playlist=False).aggregate(
-            total_tasks=Count("pk"),
-            active_tasks=Count("pk", filter=Q(status__in=RUNNING)),
-            completed_tasks=Count("pk", filter=Q(status=Status.COMPLETED)),
-            failed_tasks=Count("pk", filter=Q(status=Status.FAILED)),
-            pending_tasks=Count("pk", filter=Q(status__in=WAITING)),
-            total_downloaded_bytes=Coalesce(Sum("downloaded_bytes"), 0),
-            current_speed=Coalesce(Sum("speed", filter=Q(status__in=RUNNING)), 0),
-            cancelled_tasks=Count("pk", filter=Q(status=Status.CANCELLED)),
-            paused_tasks=Count("pk", filter=Q(status=Status.PAUSED)),
-        )
-        return numbers
+        tasks = self.filter(is_playlist=False).order_by().values_list("status")
+        figures = {"count": Count("*"), "fetched": Coalesce(Sum("downloaded_bytes"), 0)}
+        # Apart, since of the many that have ended the index `task_ended` holds all of it
+        ended = tasks.filter(finished_at__isnull=False).annotate(**figures, line=Value(0))
+        others = tasks.filter(finished_at__isnull=True).annotate(**figures, line=Coalesce(Sum("speed"), 0))
+        rows = list(others.union(ended, all=True))
+
+        def count(statuses: Iterable[Status]) -> int:
+            return sum(number for status, number, *_ in rows if status in statuses)
+
+        return {
+            "total_tasks": count(Status),
+            "active_tasks": count(RUNNING),
+            "completed_tasks": count([Status.COMPLETED]),
+            "failed_tasks": count([Status.FAILED]),
+            "pending_tasks": count(WAITING),
+            "total_downloaded_bytes": sum(fetched for _status, _number, fetched, _line in rows),
+            "current_speed": sum(line for status, _number, _fetched, line in rows if status in RUNNING),
+            "cancelled_tasks": count([Status.CANCELLED]),
+            "paused_tasks": count([Status.PAUSED]),
+        }
 
     # Many at once. Whoever decides by their states locks the rows first, in a transaction.
 
@@ -471,12 +481,14 @@ class Task(models.Model):
             models.Index(fields=["-created_at", "-id"], name="task_newest"),
             models.Index(fields=["status", "-created_at", "-id"], name="task_by_status"),
             models.Index(fields=["created_at"], name="task_queued", condition=Q(status="queued")),
-            models.Index(
-                fields=["id"], name="task_running", condition=Q(status__in=["downloading", "processing", "starting"])
-            ),
+            models.Index(fields=["id"], name="task_running", condition=Q(lease__isnull=False)),
+            models.Index(Lower("title"), "id", name="task_by_title"),
+            models.Index(fields=["file_size", "id"], name="task_by_size"),
+            # PostgreSQL has another beside it (migration 0018): it sorts what has not ended to the other side
+            models.Index(fields=["finished_at", "id"], name="task_by_end"),
             # Holds all that is summed up over days and sites, so that no row is read for that
             models.Index(
-                fields=["status", "finished_at", "is_playlist", "site", "stored_bytes"],
+                fields=["status", "finished_at", "is_playlist", "site", "stored_bytes", "downloaded_bytes"],
                 name="task_ended",
                 condition=Q(finished_at__isnull=False),
             ),
