@@ -56,7 +56,7 @@ def prepared() -> Iterator[None]:
 def _share_one_arena() -> None:
     """Have all threads take memory from one heap (glibc): each would otherwise keep pieces of a heap of its own.
 
-    2,000 downloads made a service hold 36 MB more, and 6 MB with one heap (`make soak`). Under Python's lock, threads
+    2,000 downloads made a service hold 36 MB more, and 8 MB with one heap (`make soak`). Under Python's lock, threads
     rarely wait for it.
     """
     if sys.platform == "linux":
