@@ -16,7 +16,7 @@ ROUNDS ?= 5
 SERVE_OPTIONS := $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test prove-resume prove-lives chaos soak bench bench-growth check format contract lock messages screenshots extension clean
+.PHONY: help install run test test-all prove-resume prove-lives chaos soak bench bench-growth check format contract lock messages screenshots extension clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ run: $(VENV)/.installed ## Start the service (PORT=9000 and HOST=... if you like
 
 test: $(VENV)/.installed-dev ## Run the whole test suite
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+test-all: test ## Run it once more with PostgreSQL and Redis in the place of SQLite
+	$(BIN)/python -m tests.on_postgres_and_redis -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 prove-resume: $(VENV)/.installed-dev ## Kill and cut downloads at many random points (POINTS=50 takes half an hour)
 	$(BIN)/python -m tests.resume_proof --points $(POINTS) $(if $(SEED),--seed $(SEED))

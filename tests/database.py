@@ -1,21 +1,40 @@
-"""An SQLite database with every table and no row, made once and then kept: a service that finds it migrates nothing."""
+"""The databases of the services that tests start.
+
+An SQLite database with every table and no row is made once and then kept: a service that finds it migrates nothing.
+"""
 
 import fcntl
 import getpass
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
 
 PROJECT = Path(__file__).resolve().parent.parent
 DATABASE = "db.sqlite3"
+# The address of a server on which every service has a database of its own; without it they use SQLite
+POSTGRES = os.environ.get("SUITE_POSTGRES")
+
+
+def new_postgres_database():
+    """The address of one that nobody has."""
+    name = f"service_{uuid4().hex}"
+    with psycopg.connect(POSTGRES, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+    return urlsplit(POSTGRES)._replace(path=f"/{name}").geturl()
 
 
 def give_database(data, environment):
-    """Copy it to this data folder."""
-    shutil.copyfile(_made(environment), data / DATABASE)
+    """Copy the empty one to this data folder, unless it has one."""
+    if not (data / DATABASE).exists():
+        shutil.copyfile(_made(environment), data / DATABASE)
 
 
 def _made(environment):

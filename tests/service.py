@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -14,17 +13,32 @@ from pathlib import Path
 
 import httpx
 import psutil
+import psycopg
 from websockets.sync.client import connect
 
-from tests.database import DATABASE, PROJECT, give_database
+from tests.database import DATABASE, POSTGRES, PROJECT, give_database, new_postgres_database
+from tests.redis_server import Redis
+from tests.waiting import free_port, wait_until
 
 START_LIMIT = 30
-# Those with rows that tests make; who is alive stays known
-TABLES = """
-SELECT name FROM sqlite_master
-WHERE type = 'table' AND (name LIKE 'downloads_%' OR name IN ('auth_user', 'django_session', 'django_admin_log'))
-    AND name <> 'downloads_workerprocess'
-"""
+# Those with rows that tests make, each before what its rows belong to; who is alive stays known
+TABLES = [
+    "downloads_attempt",
+    "downloads_webhookdelivery",
+    "downloads_webhookendpoint",
+    "downloads_feedticket",
+    "downloads_apikey",
+    "downloads_task",
+    "downloads_answeredrequest",
+    "downloads_cookiejar",
+    "downloads_host",
+    "downloads_preset",
+    "downloads_siterule",
+    "downloads_tuning",
+    "django_admin_log",
+    "django_session",
+    "auth_user",
+]
 
 
 class Service:
@@ -50,14 +64,27 @@ class Service:
             "DOWNIE_MAX_DOWNLOADS_PER_HOST": "100",  # every site of the tests is on one host
             **environment,
         }
+        self.redis = None
+        if POSTGRES and "DATABASE_URL" not in environment:
+            self._use_postgres_and_redis()
         self.http = httpx.Client(base_url=self.url, timeout=30)
         self.log = self.data / "service.log"
         self.process = None
 
+    def _use_postgres_and_redis(self):
+        self.redis = Redis().start()
+        self.environment |= {
+            "DATABASE_URL": new_postgres_database(),
+            "REDIS_URL": self.redis.url,
+            "DOWNIE_SECRET_KEY": "k" * 50,
+        }
+
     def start(self):
         self.data.mkdir(parents=True, exist_ok=True)
-        if not (self.data / DATABASE).exists() and "DATABASE_URL" not in self.environment:
+        if "DATABASE_URL" not in self.environment:
             give_database(self.data, self.environment)
+        elif self.redis and self.process:  # spare the suite half a minute
+            self.rows("UPDATE downloads_task SET lease_expires_at = now() WHERE lease IS NOT NULL")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.within, sys.executable, *self.arguments, "--port", str(self.port)],
@@ -99,15 +126,31 @@ class Service:
             except subprocess.TimeoutExpired:
                 self.kill()
         self.http.close()
+        if self.redis:
+            self.redis.stop()
 
     def forget(self):
         """Lose every row and every finished file; whatever runs finds that its lease is gone, and ends."""
-        with contextlib.closing(sqlite3.connect(self.data / DATABASE, timeout=30)) as database, database:
-            for (table,) in database.execute(TABLES).fetchall():
-                database.execute(f"DELETE FROM {table}")
+        _ = [self.rows(f"DELETE FROM {table}") for table in TABLES]
         wait_until(lambda: not self.children(), limit=30)
         for path in self.library.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def rows(self, statement, *values):
+        """What the database answers to this, `?` being each of the values: nothing, or the rows."""
+        if url := self.environment.get("DATABASE_URL"):
+            with psycopg.connect(url) as database:
+                answer = database.execute(statement.replace("?", "%s"), values or None)
+                return answer.fetchall() if answer.description else []
+        with contextlib.closing(sqlite3.connect(self.data / DATABASE, timeout=30)) as database, database:
+            return database.execute(statement, values).fetchall()
+
+    def kept(self):
+        """All that the database holds, in bytes."""
+        if "DATABASE_URL" in self.environment:
+            tables = [table for (table,) in self.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+            return "".join(text for table in tables for (text,) in self.rows(f"SELECT t::text FROM {table} t")).encode()
+        return b"".join(path.read_bytes() for path in self.data.glob(f"{DATABASE}*"))
 
     def engine_processes(self):
         """Every process of the engine that lives: fork server, children, ffmpeg. All of them work in `<data>/home`."""
@@ -223,18 +266,3 @@ def is_in(process, group):
     with contextlib.suppress(ProcessLookupError):
         return os.getpgid(process.pid) == group
     return False
-
-
-def wait_until(condition, limit=10, explain=lambda: "", pause=0.03):
-    deadline = time.monotonic() + limit
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(pause)
-    raise TimeoutError(f"not within {limit} s {explain()}")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

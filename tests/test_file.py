@@ -2,7 +2,6 @@
 
 import hashlib
 import socket
-import sqlite3
 import time
 from urllib.parse import quote
 
@@ -108,8 +107,7 @@ def test_a_client_that_hardly_reads_costs_no_memory(service, origin):
 
 
 def make_database_agree(service, task_id, size):
-    with sqlite3.connect(service.data / "db.sqlite3", timeout=20) as database:
-        database.execute("UPDATE downloads_task SET file_size = ? WHERE id = ?", (size, task_id))
+    service.rows("UPDATE downloads_task SET file_size = ? WHERE id = ?", size, task_id)
 
 
 def open_files(process, path):

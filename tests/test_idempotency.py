@@ -1,7 +1,7 @@
 """A request whose answer was lost is sent again, and done once."""
 
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -85,13 +85,11 @@ def test_an_answer_outlives_a_power_cut(fresh_service):
 
 def test_a_day_later_the_key_is_new_and_the_old_answer_is_gone(service):
     first = send(service, ADD, {"url": EXAMPLE}, "yesterday")
-    with sqlite3.connect(service.data / "db.sqlite3", timeout=20) as database:
-        database.execute("UPDATE downloads_answeredrequest SET created_at = datetime('now', '-25 hours')")
+    yesterday = (datetime.now(UTC) - timedelta(hours=25)).strftime("%Y-%m-%d %H:%M:%S")
+    service.rows("UPDATE downloads_answeredrequest SET created_at = ?", yesterday)
     second = send(service, ADD, {"url": EXAMPLE}, "yesterday")
-    left = database.execute("SELECT count(*) FROM downloads_answeredrequest").fetchone()
-    database.close()
     assert second.json()["task_id"] != first.json()["task_id"]
-    assert left == (1,)
+    assert service.rows("SELECT count(*) FROM downloads_answeredrequest") == [(1,)]
 
 
 def add(service, **fields):

@@ -1,7 +1,6 @@
 """Finished files in a bucket: they come there whole or not at all, under a name of their own, and go out from there."""
 
 import hashlib
-import sqlite3
 import subprocess
 import sys
 from datetime import timedelta
@@ -208,9 +207,7 @@ def test_the_service_ends_at_once_though_a_file_is_on_its_way(service, server, s
     task_id, _ = sending(service, server, large_origin, 4)
     assert service.interrupt() < 5
     assert server.uploads() == []
-    with sqlite3.connect(service.data / "db.sqlite3") as database:
-        found = database.execute("SELECT status, failures FROM downloads_task WHERE id = ?", [task_id])
-        assert found.fetchone() == ("queued", 0)
+    assert service.rows("SELECT status, failures FROM downloads_task WHERE id = ?", task_id) == [("queued", 0)]
 
 
 # The library alone

@@ -1,6 +1,5 @@
 """Lists: searched, narrowed, ordered, paged, and not sent twice."""
 
-import sqlite3
 from datetime import UTC, datetime
 
 import pytest
@@ -18,10 +17,8 @@ def listed(service, **query):
 
 def write(service, task_id, **columns):
     """Give a task what a look-up would find out."""
-    with sqlite3.connect(service.data / "db.sqlite3", timeout=20) as database:
-        names = ", ".join(f"{name} = ?" for name in columns)
-        database.execute(f"UPDATE downloads_task SET {names} WHERE id = ?", [*columns.values(), task_id])
-    database.close()
+    names = ", ".join(f"{name} = ?" for name in columns)
+    service.rows(f"UPDATE downloads_task SET {names} WHERE id = ?", *columns.values(), task_id)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import gzip
 import re
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -45,8 +44,8 @@ def seeded(service, media):
     cancelled = service.add("https://example.com/cancelled")
     service.http.post(f"/api/downloads/cancel/{cancelled}")
     titled = [(title, service.add("https://example.com/titled")) for title in TITLES]
-    with sqlite3.connect(service.data / "db.sqlite3", timeout=20) as database:  # as if a site had called them so
-        database.executemany("UPDATE downloads_task SET title = ? WHERE id = ?", titled)
+    for title, task_id in titled:  # as if a site had called them so
+        service.rows("UPDATE downloads_task SET title = ? WHERE id = ?", title, task_id)
     return {"done": done, "playlist": playlist, "failed": failed}
 
 

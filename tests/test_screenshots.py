@@ -5,7 +5,6 @@ So is the past that the dashboard sums up. The pictures are only taken when aske
 
 import os
 import socket
-import sqlite3
 import subprocess
 import sys
 
@@ -79,8 +78,7 @@ def download(service, film, address):
     """Begin it and give it the facts of this film, as soon as the site has said others."""
     task_id = service.download(address)
     service.wait_for(task_id, "downloading", "completed")
-    with sqlite3.connect(service.data / "db.sqlite3", timeout=20) as database:
-        database.execute("UPDATE downloads_task SET site = ?, duration = ? WHERE id = ?", (*film[2:], task_id))
+    service.rows("UPDATE downloads_task SET site = ?, duration = ? WHERE id = ?", *film[2:], task_id)
     return task_id
 
 
