@@ -41,7 +41,9 @@ PAUSES = (0.5, 4.0)  # seconds between two troubles
 FREEZE = 4.0  # seconds
 FULL = 3.0  # seconds
 LEASE = 35.0  # seconds, and a little more: a frozen worker loses its tasks
-PATIENCE = 240  # seconds that all may take to come to an end when the troubles are over
+PATIENCE = (
+    900  # seconds that all may take to come to an end: one that failed five times in a row rests for 300 and more
+)
 
 
 class Embedded:
@@ -178,7 +180,7 @@ class Scaled:
 
     def _fill(self):
         disk = self._small_disk()
-        if disk.stat().st_dev != self.works[-1].stat().st_dev:  # otherwise its worker has only just begun
+        if disk.is_dir() and disk.stat().st_dev != self.works[-1].stat().st_dev:  # otherwise its worker only begins
             with full(disk):
                 time.sleep(FULL)
 
@@ -202,7 +204,8 @@ class Scaled:
         self.web.start()
 
     def tick(self):
-        """Wake who has been frozen long enough."""
+        """Start who ended since the database was away, as a supervisor would; wake who has been frozen long enough."""
+        self.all_start()
         for worker, until in list(self.thaws):
             if time.monotonic() >= until:
                 worker.process.send_signal(signal.SIGCONT)
@@ -212,7 +215,7 @@ class Scaled:
         while self.thaws:
             time.sleep(0.2)
             self.tick()
-        self.all_start()
+        self.tick()
 
     def _engine_processes(self):
         return [each for machine in self.machines for each in machine.engine_processes()]
@@ -328,13 +331,18 @@ class Chaos:
         return self.http.get(f"/api/downloads/tasks/{task_id}").raise_for_status().json()
 
     def _wait_for_all(self):
-        wait_until(self._is_idle, limit=PATIENCE, pause=0.5)
+        wait_until(self._is_idle, limit=PATIENCE, pause=0.5, explain=self._unfinished)
 
     def _is_idle(self):
         with contextlib.suppress(httpx.HTTPError):
             stats = self.http.get("/api/downloads/stats").raise_for_status().json()
             return stats["active_tasks"] == stats["pending_tasks"] == 0
         return False
+
+    def _unfinished(self):
+        tasks = self.http.get("/api/downloads/tasks", params={"limit": 500}).raise_for_status().json()
+        left = [task for task in tasks if task["status"] not in ("completed", "failed", "cancelled")]
+        return "\n".join(f"{task['status']}: {json.dumps(task, indent=1)}" for task in left)
 
     def _digest(self, task):
         return hashlib.sha256(self.installation.file(task).read_bytes()).hexdigest()

@@ -23,11 +23,20 @@ DATABASE = "db.sqlite3"
 POSTGRES = os.environ.get("SUITE_POSTGRES")
 
 
-def new_postgres_database():
-    """The address of one that nobody has."""
-    name = f"service_{uuid4().hex}"
+def new_postgres_database(environment):
+    """The address of one that nobody has, with every table and no row."""
+    name, template = f"service_{uuid4().hex}", _postgres_address("service_template")
     with psycopg.connect(POSTGRES, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
+        server.execute("SELECT pg_advisory_lock(1)")  # of all who want one now, the first makes the template
+        if not server.execute("SELECT 1 FROM pg_database WHERE datname = 'service_template'").fetchone():
+            server.execute("CREATE DATABASE service_template")
+            with tempfile.TemporaryDirectory() as folder:
+                _migrate({**environment, "HOME": folder, "DOWNIE_DATA_DIR": folder, "DATABASE_URL": template})
+        server.execute(f"CREATE DATABASE {name} TEMPLATE service_template")
+    return _postgres_address(name)
+
+
+def _postgres_address(name):
     return urlsplit(POSTGRES)._replace(path=f"/{name}").geturl()
 
 

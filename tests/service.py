@@ -74,7 +74,7 @@ class Service:
     def _use_postgres_and_redis(self):
         self.redis = Redis().start()
         self.environment |= {
-            "DATABASE_URL": new_postgres_database(),
+            "DATABASE_URL": new_postgres_database(self.environment),
             "REDIS_URL": self.redis.url,
             "DOWNIE_SECRET_KEY": "k" * 50,
         }
