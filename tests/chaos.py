@@ -376,7 +376,7 @@ def is_survived(installation, origin):
     """The suite's form: a minute."""
     seed = random.randrange(2**32)
     try:
-        assert Chaos(installation, origin, seed).run(seconds=30, downloads=12) == [], seed
+        assert Chaos(installation, origin, seed).run(seconds=20, downloads=10) == [], seed
     finally:
         installation.stop()
 

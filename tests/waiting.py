@@ -4,12 +4,17 @@ import socket
 import time
 
 
-def wait_until(condition, limit=10, explain=lambda: "", pause=0.03):
-    deadline = time.monotonic() + limit
+SOON, LATER = 0.03, 0.12  # seconds
+
+
+def wait_until(condition, limit=10, explain=lambda: "", pause=None):
+    """What the condition says once it is true; asked less often with time, unless the pause is given."""
+    deadline, next_pause = time.monotonic() + limit, pause or SOON
     while time.monotonic() < deadline:
         if found := condition():
             return found
-        time.sleep(pause)
+        time.sleep(next_pause)
+        next_pause = pause or min(next_pause * 1.1, LATER)
     raise TimeoutError(f"not within {limit} s {explain()}")
 
 
