@@ -373,7 +373,7 @@ class Chaos:
 
 
 def is_survived(installation, origin):
-    """The suite's form: a minute."""
+    """The suite's form: with all that comes before and after it, a minute and a half."""
     seed = random.randrange(2**32)
     try:
         assert Chaos(installation, origin, seed).run(seconds=20, downloads=10) == [], seed

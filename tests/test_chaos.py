@@ -1,4 +1,4 @@
-"""Chaos in one service, for a minute; `make chaos` does it for three."""
+"""Chaos in one service, briefly; `make chaos` does it for minutes."""
 
 from tests.chaos import Embedded, is_survived
 

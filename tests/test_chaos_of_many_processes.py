@@ -1,4 +1,4 @@
-"""Chaos in many processes, for a minute; `make chaos` does it for three."""
+"""Chaos in many processes, briefly; `make chaos` does it for minutes."""
 
 from tests.chaos import Scaled, is_survived
 

@@ -3,7 +3,6 @@
 import socket
 import time
 
-
 SOON, LATER = 0.03, 0.12  # seconds
 
 
