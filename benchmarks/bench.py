@@ -17,6 +17,7 @@ from benchmarks import site
 from tests.service import Service
 
 YT_DLP = [str(Path(sys.executable).with_name("yt-dlp")), "--ignore-config", "--quiet", "--no-cache-dir"]
+ROUNDS_OF_ACTS = 40
 CURL = ["curl", "--silent", "--fail"]
 
 
@@ -102,10 +103,10 @@ def prepared(**settings):
             origin.wait()
 
 
-def taken(act, rounds):
-    """Milliseconds of each, in order."""
+def taken(act):
+    """Milliseconds of each time, in order."""
     times = []
-    for _ in range(rounds):
+    for _ in range(ROUNDS_OF_ACTS):
         began = time.perf_counter()
         act()
         times.append(1000 * (time.perf_counter() - began))

@@ -13,11 +13,10 @@ django.setup()
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 
-from benchmarks.bench import taken  # noqa: E402
+from benchmarks.bench import ROUNDS_OF_ACTS, taken  # noqa: E402
 from downloads import turns  # noqa: E402
 from downloads.models import Task  # noqa: E402
 
-ROUNDS = 40
 TEMPLATE = "000000000000"
 MACHINE = "bench"
 WORDS = "CASE n % 4 WHEN 0 THEN ' about cooking' WHEN 1 THEN ' über Äpfel' WHEN 2 THEN ' 音乐视频' ELSE '' END"
@@ -68,7 +67,7 @@ def fill(size):
 
 def claims_and_sweeps():
     """The milliseconds of each."""
-    waiting = iter([Task.objects.create(url="https://video.example/", status="queued") for _ in range(ROUNDS)])
+    waiting = iter([Task.objects.create(url="https://video.example/", status="queued") for _ in range(ROUNDS_OF_ACTS)])
 
     def claim():
         Task.objects.claim(next(waiting).pk, MACHINE, machine=MACHINE)
@@ -79,7 +78,7 @@ def claims_and_sweeps():
         Task.objects.tell_room(room, is_all=True)
         turns.startable(MACHINE, room).count()
 
-    figures = {"a claim": taken(claim, ROUNDS), "a sweep": taken(sweep, ROUNDS)}
+    figures = {"a claim": taken(claim), "a sweep": taken(sweep)}
     Task.objects.filter(worker=MACHINE).delete()
     return figures
 
