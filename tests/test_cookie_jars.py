@@ -299,6 +299,8 @@ def test_a_task_gets_the_cookies_of_its_site_by_itself(service, add_jar, adminis
     assert task["status"] == "completed", task
     assert cookies_sent(origin) == {"pass=open"}
     files = [path for path in service.data.iterdir() if path.is_file()]
+    assert service.log in files
+    assert task_id.encode() in service.kept()
     assert b"pass=open" not in service.kept()
     assert [path for path in files if b"pass=open" in path.read_bytes()] == []
     assert "pass=open" not in service.http.get(f"/api/downloads/tasks/{task_id}").text
