@@ -181,14 +181,12 @@ def _elsewhere() -> str:
 def _sentences(in_force: InForce) -> Iterator[str]:
     number = {"most": number_format(in_force.max_downloads), "running": number_format(Task.objects.running().count())}
     yield gettext("At most {most} downloads at once; {running} run now.").format(**number)
-    rate = filesizeformat(in_force.speed_limit)
-    yield (
-        gettext("{rate}/s for all together.").format(rate=rate)
-        if in_force.speed_limit
-        else gettext("No limit of speed.")
-    )
+    if in_force.speed_limit:
+        yield gettext("{rate}/s for all together.").format(rate=filesizeformat(in_force.speed_limit))
     if in_force.task_speed_limit:
         yield gettext("{rate}/s at most for each.").format(rate=filesizeformat(in_force.task_speed_limit))
+    if not (in_force.speed_limit or in_force.task_speed_limit):
+        yield gettext("No limit of speed.")
     if in_force.hours is None:
         yield gettext("Downloads run at any hour.")
     elif opens_at := in_force.opens_at():
