@@ -68,7 +68,7 @@ def test_a_fast_server_is_asked_once(fetch, site):
 
 
 @pytest.mark.parametrize(
-    ("rate", "options"), [(SHORT, {"concurrent_fragment_downloads": 1}), (4 * SHORT, {"ratelimit": SHORT})]
+    ("rate", "options"), [(SHORT, {"concurrent_fragment_downloads": 1}), (4 * SHORT, {"ratelimit": SHORT // 2})]
 )
 def test_no_more_connections_are_made_than_may_be_or_than_a_limit_leaves_work_for(fetch, short, site, rate, options):
     assert fetch(behaviour={"each": rate}, **options) == short
