@@ -26,6 +26,16 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: 
 expect.set_options(timeout=10_000)
 
 
+def leave(page, origin):
+    """Close the page, and let its profile be as a new one."""
+    context = page.context
+    context.set_offline(False)
+    context.clear_cookies()
+    devtools = context.new_cdp_session(page)
+    devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+    _ = [each.close() for each in context.pages]
+
+
 def paste(page, link):
     page.get_by_placeholder(PASTE).fill(link)
     page.keyboard.press("Enter")

@@ -16,7 +16,7 @@ from downloads.engine.process import Engine
 from downloads.models import ONLY, Tuning
 from downloads.models.tuning import RECENT
 from tests import ytdlp
-from tests.browser import ARGUMENTS, CHROMIUM, SAYS_REFUSED
+from tests.browser import ARGUMENTS, CHROMIUM, SAYS_REFUSED, leave
 from tests.jobs import Jobs
 from tests.origin import Origin, make_media, media_folder
 from tests.service import Service
@@ -148,15 +148,28 @@ def browser():
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def profile(browser, service):
+    """Gives a browser profile with these options; one that a test has left is cheaper than a new one."""
+    kept = {}
+
+    def profile(number, **options):
+        key = (number, repr(sorted(options.items())))
+        if key not in kept:
+            kept[key] = browser.new_context(base_url=service.url, **options)
+        return kept[key]
+
+    return profile
+
+
 @pytest.fixture
-def visit(browser, service):
+def visit(profile, service):
     """Opens a page in a profile of its own; afterwards no page may have complained or asked another host."""
-    contexts, complaints, hosts = [], [], set()
+    pages, complaints, hosts = [], [], set()
 
     def visit(path="/", *, sockets=None, **options):
-        options = {"locale": "en-US", "reduced_motion": "reduce"} | options
-        contexts.append(browser.new_context(base_url=service.url, **options))
-        page = contexts[-1].new_page()
+        page = profile(len(pages), **{"locale": "en-US", "reduced_motion": "reduce"} | options).new_page()
+        pages.append(page)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
@@ -167,8 +180,8 @@ def visit(browser, service):
         return page
 
     yield visit
-    for context in contexts:
-        context.close()
+    for page in pages:
+        leave(page, service.url)
     assert [text for text in complaints if not SAYS_REFUSED.search(text)] == []
     assert hosts - {""} == {urlsplit(service.url).netloc}
 

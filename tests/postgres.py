@@ -35,6 +35,8 @@ def postgres():
         try:
             server.run("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET synchronous_commit = off;")
             server.run("SELECT pg_reload_conf();")
+            # The socket is in there, and root in a user namespace of its own is nobody here.
+            (Path(folder) / "data").chmod(0o711)
             yield server.url
         finally:
             server.stop()
