@@ -8,10 +8,11 @@ import httpx
 import pytest
 from playwright.sync_api import sync_playwright
 
+from tests.administrator import PASSWORD, make_administrator
 from tests.browser import ARGUMENTS, CHROMIUM, choose, row_of
+from tests.keys import bearer, make_key, revoke_key
 from tests.service import Service
 from tests.test_api import EXAMPLE, is_error
-from tests.test_keys import bearer, manage
 
 APP = "https://app.example.org"
 EXPOSED = {"x-total-count", "x-next-cursor", "etag", "ratelimit", "ratelimit-policy", "retry-after"}
@@ -90,9 +91,8 @@ def browser():
 def guarded(tmp_path_factory):
     """A running service with a key and an administrator."""
     service = Service(tmp_path_factory.mktemp("guarded") / "data").start()
-    service.key = manage(service, "apikey", "create", "a test").stdout.strip()
-    superuser = ["createsuperuser", "--noinput", "--username=admin", "--email="]
-    assert manage(service, *superuser, DJANGO_SUPERUSER_PASSWORD="a-long-password").returncode == 0
+    service.key = make_key(service)
+    make_administrator(service)
     yield service
     service.stop()
 
@@ -132,7 +132,7 @@ def test_a_hostile_page_cannot_ride_on_a_login(guarded, hostile_page, browser):
         page = context.new_page()
         page.goto(guarded.url)
         page.get_by_label("Username").fill("admin")
-        page.get_by_label("Password").fill("a-long-password")
+        page.get_by_label("Password").fill(PASSWORD)
         page.keyboard.press("Enter")
         page.get_by_placeholder("Paste a link to a video or a song").wait_for()
         page.goto(f"{hostile_page}#{guarded.url} {task_id}")
@@ -148,7 +148,7 @@ def test_the_page_works_behind_a_login(guarded, browser):
         page = context.new_page()
         page.goto(guarded.url)
         page.get_by_label("Username").fill("admin")
-        page.get_by_label("Password").fill("a-long-password")
+        page.get_by_label("Password").fill(PASSWORD)
         page.keyboard.press("Enter")
         page.get_by_text("Live", exact=True).wait_for()
         page.get_by_placeholder("Paste a link to a video or a song").fill("https://example.com/behind-a-login")
@@ -198,13 +198,12 @@ def test_a_named_origin_may_listen(opened):
         assert feed.hear()["type"] == "initial"
 
 
-def test_a_named_origin_is_told_why_it_is_refused(fresh_service):
-    fresh_service.environment["DOWNIE_CORS_ORIGINS"] = APP
-    fresh_service.start()
-    manage(fresh_service, "apikey", "create", "a test")
+def test_a_named_origin_is_told_why_it_is_refused(opened):
+    key = make_key(opened)
 
-    answer = fresh_service.http.get("/api/stats", headers={"Origin": APP})
+    answer = opened.http.get("/api/stats", headers={"Origin": APP})
 
+    revoke_key(opened, key)
     assert is_error(answer, 401, "UNAUTHORIZED")
     assert answer.headers["Access-Control-Allow-Origin"] == APP
 

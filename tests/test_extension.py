@@ -14,21 +14,15 @@ from playwright.sync_api import expect, sync_playwright
 from downloads.management.commands.sentences import chinese
 from downloads.states import Status, Stop
 from tests.browser import ARGUMENTS, CHROMIUM
+from tests.keys import bearer, make_key
 from tests.receiver import Receiver, answers
-from tests.service import PROJECT, Service, wait_until
-from tests.test_keys import bearer, manage
+from tests.service import PROJECT, wait_until
 
 EXTENSION = PROJECT / "extension"
 MANIFEST = json.loads((EXTENSION / "manifest.json").read_text())
 MESSAGES = {path.parent.name: json.loads(path.read_text()) for path in EXTENSION.glob("_locales/*/messages.json")}
 SCRIPTS = "".join(path.read_text() for path in EXTENSION.glob("*.js"))
 PAGES = "".join(path.read_text() for path in EXTENSION.glob("*.html"))
-MAKE_KEYS = """
-from downloads.models import ApiKey
-for scopes in ["read", "add", "manage"], ["read", "add"], ["read"]:
-    print(ApiKey.objects.make("a test", scopes)[1])
-"""
-
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
 numbers = count(1)
 expect.set_options(timeout=10_000)
@@ -163,16 +157,14 @@ def install(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory):
+def guarded(service):
     """A running service with keys; `key` is one such as the options tell the user to make."""
-    service = Service(tmp_path_factory.mktemp("guarded") / "data").start()
-    made = manage(service, "shell", "--no-imports", "-c", MAKE_KEYS)
-    service.full_key, service.key, service.reading_key = made.stdout.split()
-    service.http.headers.update(bearer(service.full_key))
+    service.key, service.reading_key = make_key(service, "read", "add"), make_key(service, "read")
+    service.http.headers.update(bearer(make_key(service)))
     # Another name than that of the sites, which are at 127.0.0.1: what holds for the server does not hold for them.
     service.name = f"http://localhost:{service.port}"
     yield service
-    service.stop()
+    del service.http.headers["Authorization"]
 
 
 @pytest.fixture(scope="module")

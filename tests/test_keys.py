@@ -17,10 +17,11 @@ from websockets.sync.client import connect
 from downloads import access, consumers
 from downloads.access import Caller
 from downloads.models import ApiKey, FeedTicket, Scope, api_key
-from tests.service import PROJECT, Feed, Service
+from tests.administrator import PASSWORD, make_administrator
+from tests.keys import bearer, id_of, make_key, revoke_key
+from tests.service import PROJECT, Feed
 from tests.test_api import EXAMPLE, is_error
 
-PASSWORD = "a-long-password-of-an-administrator"
 NOWHERE = "000000000000"
 
 
@@ -36,36 +37,12 @@ def manage(service, *arguments, **variables):
     )
 
 
-def make_key(service, *options):
-    made = manage(service, "apikey", "create", "a test", *options)
-    assert made.returncode == 0, made.stderr
-    return made.stdout.strip()
-
-
-def id_of(key):
-    return key.split("_")[1]
-
-
-def bearer(key):
-    return {"Authorization": f"Bearer {key}"}
-
-
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory):
-    """A running service with keys, and with an administrator."""
-    service = Service(tmp_path_factory.mktemp("guarded") / "data").start()
+def guarded(service):
+    """A running service with a key, and with an administrator."""
     service.key = make_key(service)
-    made = manage(
-        service,
-        "createsuperuser",
-        "--noinput",
-        "--username=admin",
-        "--email=",
-        DJANGO_SUPERUSER_PASSWORD=PASSWORD,
-    )
-    assert made.returncode == 0, made.stderr
-    yield service
-    service.stop()
+    make_administrator(service)
+    return service
 
 
 @pytest.fixture
@@ -82,11 +59,12 @@ def browser(guarded):
 
 
 def test_a_key_is_shown_once_and_kept_hashed(guarded):
-    key = make_key(guarded)
+    key = manage(guarded, "apikey", "create", "a test").stdout.strip()
 
     assert re.fullmatch(r"downie_[0-9a-f]{12}_[\w-]{43}", key)
-    assert id_of(key) in manage(guarded, "apikey", "list").stdout
-    assert key[20:] not in manage(guarded, "apikey", "list").stdout
+    shown = manage(guarded, "apikey", "list").stdout
+    assert id_of(key) in shown
+    assert key[20:] not in shown
     assert id_of(key).encode() in guarded.kept()
     assert key[20:].encode() not in guarded.kept()
 
@@ -132,7 +110,7 @@ def test_without_keys_this_machine_may_ask_and_the_first_key_ends_that_at_once(f
 
     assert is_error(fresh_service.http.get("/api/stats"), 401, "UNAUTHORIZED")
     assert fresh_service.http.get("/").status_code == 302
-    manage(fresh_service, "apikey", "revoke", id_of(key))
+    revoke_key(fresh_service, key)
     assert fresh_service.http.get("/api/stats").status_code == 200
 
 
@@ -140,7 +118,6 @@ def test_it_listens_on_another_address_only_with_a_key(fresh_service):
     fresh_service.environment["DOWNIE_HOST"] = "0.0.0.0"
     with pytest.raises(RuntimeError, match=re.escape("manage.py apikey create NAME")):
         fresh_service.start()
-    manage(fresh_service, "migrate")
     make_key(fresh_service)
 
     fresh_service.start()
@@ -270,7 +247,7 @@ def test_a_wrong_key_is_refused(guarded, spoil):
     ],
 )
 def test_a_key_does_what_its_scopes_say(guarded, scopes, may):
-    headers = bearer(make_key(guarded, "--scopes", scopes))
+    headers = bearer(make_key(guarded, *scopes.split(",")))
     asked = {
         "look": guarded.http.get("/api/downloads/tasks", headers=headers),
         "ticket": guarded.http.post("/api/downloads/ws-ticket", headers=headers),
@@ -384,7 +361,7 @@ def test_without_a_key_nobody_listens(guarded, query):
 
 
 def test_a_key_that_may_not_read_does_not_listen(guarded):
-    assert is_refused(guarded, additional_headers=bearer(make_key(guarded, "--scopes", "add,manage")))
+    assert is_refused(guarded, additional_headers=bearer(make_key(guarded, "add", "manage")))
 
 
 def test_a_ticket_opens_the_feed_once(guarded):
@@ -415,7 +392,7 @@ def test_the_ticket_of_a_revoked_key_opens_nothing(guarded):
     key = make_key(guarded)
     ticket = ticket_of(guarded, key)
 
-    manage(guarded, "apikey", "revoke", id_of(key))
+    revoke_key(guarded, key)
 
     assert is_refused(guarded, ticket)
 
@@ -443,7 +420,7 @@ def test_a_login_opens_the_feed_for_our_own_page_alone(guarded, browser):
 def test_the_socket_of_a_revoked_key_is_closed_within_a_minute(guarded):
     key = make_key(guarded)
     with feed(guarded, additional_headers=bearer(key)) as listener:
-        manage(guarded, "apikey", "revoke", id_of(key))
+        revoke_key(guarded, key)
         with pytest.raises(ConnectionClosed) as closed:
             listener.hear_until(lambda message: message["type"] == "never", limit=60)
 

@@ -13,9 +13,9 @@ from websockets.exceptions import InvalidStatus
 from downloads import limits
 from downloads.limits import Policy, Sockets
 from downloads.models import ApiKey
+from tests.keys import bearer, make_key
 from tests.service import Service, wait_until
 from tests.test_api import EXAMPLE, is_error
-from tests.test_keys import bearer, manage
 
 MB = 1024 * 1024
 HEADERS = "POST /api/downloads/add HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -42,7 +42,7 @@ def limited(tmp_path_factory):
 @pytest.fixture
 def key(limited):
     """A key that nothing was asked with yet."""
-    return bearer(manage(limited, "apikey", "create", "a test").stdout.strip())
+    return bearer(make_key(limited))
 
 
 def test_every_answer_says_where_the_client_stands(limited, key):
@@ -65,7 +65,7 @@ def test_what_is_too_much_is_refused_and_says_for_how_long(limited, key):
 
 
 def test_each_key_has_its_own_share(limited, key):
-    other = bearer(manage(limited, "apikey", "create", "another").stdout.strip())
+    other = bearer(make_key(limited))
     _ = [limited.http.get("/api/stats", headers=key) for _ in range(20)]
 
     assert limited.http.get("/api/stats", headers=key).status_code == 429

@@ -27,12 +27,12 @@ def service_on_postgres(tmp_path, database_url):
 
 
 def test_the_rows_keep_their_promises_on_postgresql_too(database_url):
-    names = ("states", "task", "life_of_a_task", "turns", "machines", "worker_processes", "dashboard")
+    names = ("task", "life_of_a_task", "turns", "machines")  # the others in `make test-all`
     tests = [f"tests/test_{name}.py" for name in names]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:schemathesis", *tests],
         cwd=PROJECT,
-        env={**os.environ, "DATABASE_URL": database_url, "LIVES": "20"},
+        env={**os.environ, "DATABASE_URL": database_url, "LIVES": "10"},
         capture_output=True,
         text=True,
         check=False,
