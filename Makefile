@@ -10,9 +10,10 @@ EXTENSION_FILES = $(filter-out README.md,$(notdir $(wildcard extension/*)))
 # How often `prove-resume` disturbs each kind of download in each way; the seed that it printed repeats it
 POINTS ?= 50
 SEED ?=
-# What `bench` measures, each a program in benchmarks/, and how often
-BENCHMARKS ?= small many large segments slow memory cancel
+# What `bench` measures (nothing: every case), how often, and where the results go
+BENCHMARKS ?=
 ROUNDS ?= 5
+BENCH_RESULTS := data/benchmarks.json
 SERVE_OPTIONS := $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
 .DEFAULT_GOAL := help
@@ -56,7 +57,7 @@ soak: $(VENV)/.installed-dev ## Put 2,000 downloads through one service, and see
 	$(BIN)/python -m tests.soak
 
 bench: $(VENV)/.installed-dev ## How fast downloads are, beside yt-dlp and curl (ROUNDS=5, takes minutes; quiet machine)
-	@set -e; for each in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$each --rounds $(ROUNDS); done
+	$(BIN)/python -m benchmarks $(BENCHMARKS) --rounds $(ROUNDS) --json $(BENCH_RESULTS)
 
 bench-growth: $(VENV)/.installed-dev ## What a library of 1,000,000 tasks costs, beside one of 1,000 (takes minutes; quiet machine)
 	$(BIN)/python -m benchmarks.growth
