@@ -70,7 +70,7 @@ def write(run, docs):
     """
     wanted = {figure.name for case in CASES.values() for figure in case.figures}
     if missing := wanted - {result["name"] for result in run["results"]}:
-        raise ValueError(f"The run has no {', '.join(sorted(missing))}: a record is made from all cases.")
+        raise ValueError(f"The run has no {'; '.join(sorted(missing))}: a record is made from all cases.")
     if run["rounds"] < LEAST_ROUNDS:
         raise ValueError(f"The run has {run['rounds']} rounds, and a record needs {LEAST_ROUNDS}.")
     (docs / "performance.json").write_text(json.dumps(run, indent=1) + "\n")
