@@ -10,13 +10,16 @@ EXTENSION_FILES = $(filter-out README.md,$(notdir $(wildcard extension/*)))
 # How often `prove-resume` disturbs each kind of download in each way; the seed that it printed repeats it
 POINTS ?= 50
 SEED ?=
-# What `bench` measures, each a program in benchmarks/, and how often
-BENCHMARKS ?= small many large segments slow memory cancel
+# What `bench` measures (nothing: every case), how often, and where the results go
+BENCHMARKS ?=
 ROUNDS ?= 5
+BENCH_RESULTS := data/benchmarks.json
+# A finished run to record or compare; without it a new one is made
+RUN ?=
 SERVE_OPTIONS := $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all prove-resume prove-lives chaos soak bench bench-growth check format contract lock messages screenshots extension clean
+.PHONY: help install run test test-all prove-resume prove-lives chaos soak bench bench-record bench-compare bench-growth check format contract lock messages screenshots extension clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,7 +59,13 @@ soak: $(VENV)/.installed-dev ## Put 2,000 downloads through one service, and see
 	$(BIN)/python -m tests.soak
 
 bench: $(VENV)/.installed-dev ## How fast downloads are, beside yt-dlp and curl (ROUNDS=5, takes minutes; quiet machine)
-	@set -e; for each in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$each --rounds $(ROUNDS); done
+	$(BIN)/python -m benchmarks $(BENCHMARKS) --rounds $(ROUNDS) --json $(BENCH_RESULTS)
+
+bench-record: $(VENV)/.installed-dev $(if $(RUN),,bench) ## Measure, and write docs/performance.md with its chart (RUN=data/benchmarks.json what was measured)
+	$(BIN)/python -m benchmarks.record $(or $(RUN),$(BENCH_RESULTS))
+
+bench-compare: $(VENV)/.installed-dev $(if $(RUN),,bench) ## Measure, and fail if a ratio fell by more than the noise (RUN=... as above)
+	$(BIN)/python -m benchmarks.compare $(or $(RUN),$(BENCH_RESULTS))
 
 bench-growth: $(VENV)/.installed-dev ## What a library of 1,000,000 tasks costs, beside one of 1,000 (takes minutes; quiet machine)
 	$(BIN)/python -m benchmarks.growth

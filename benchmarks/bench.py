@@ -1,22 +1,26 @@
-"""What every benchmark needs: the origin as a process of its own, a service, and rounds whose medians are printed."""
+"""What every benchmark needs: the origin as a process of its own, a service, and what is done and seen with them."""
 
-import argparse
 import contextlib
+import json
 import os
-import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import imageio_ffmpeg
 import psutil
 
 from benchmarks import site
-from tests.service import Service
+from tests.service import PROJECT, Service, wait_until
 
-YT_DLP = [str(Path(sys.executable).with_name("yt-dlp")), "--ignore-config", "--quiet", "--no-cache-dir"]
+# With our ffmpeg, so that a stream becomes the same kind of file as with us
+YT_DLP = [
+    *(str(Path(sys.executable).with_name("yt-dlp")), "--ignore-config", "--quiet", "--no-warnings", "--no-cache-dir"),
+    *("--ffmpeg-location", imageio_ffmpeg.get_ffmpeg_exe()),
+]
 ROUNDS_OF_ACTS = 40
 CURL = ["curl", "--silent", "--fail"]
 
@@ -63,11 +67,21 @@ class Bench:
         answer = self.service.http.post(f"/api/downloads/batch/{verb}", json=body)
         return answer.raise_for_status().json()["results"]
 
+    def processes(self):
+        """All of the service: its own, and those of the engine, also one that has ended and waits to be reaped."""
+        main = psutil.Process(self.service.process.pid)
+        return [main, *main.children(recursive=True)]
+
     def cpu(self):
         """Seconds of processor time of the service so far, with all engine processes that have ended."""
-        processes = [self.service.process.pid, *(each.pid for each in self.service.engine_processes())]
-        times = [times for pid in processes if (times := _cpu_of(pid))]
+        times = [times for process in self.processes() if (times := _cpu_of(process))]
         return sum(each.user + each.system + each.children_user + each.children_system for each in times)
+
+    def connections(self):
+        """Those to the origin that are open, whoever's they are."""
+        port = urlsplit(self.base).port
+        found = psutil.net_connections("tcp4")
+        return [each for each in found if each.status == psutil.CONN_ESTABLISHED and each.raddr.port == port]
 
     def run(self, *command):
         """Seconds that a program takes, and its processor time."""
@@ -77,23 +91,46 @@ class Bench:
             seconds, after = time.monotonic() - began, os.times()
         return seconds, after[2] + after[3] - before[2] - before[3]
 
+    @contextlib.contextmanager
+    def running(self, *command):
+        """A program for a while, once the file that it downloads has bytes; its process."""
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            process = subprocess.Popen([*map(str, command)], cwd=folder, **quiet)
+            try:
+                wait_until(lambda: any(file.stat().st_size for file in Path(folder).iterdir()))
+                yield process
+            finally:
+                process.kill()
+                process.wait()
 
-def _cpu_of(pid):
+
+def _cpu_of(process):
     with contextlib.suppress(psutil.Error):
-        return psutil.Process(pid).cpu_times()
+        return process.cpu_times()
     return None
 
 
+def memory(processes):
+    """Mebibytes that these hold (PSS: what several share counts once among them). Linux only."""
+    return sum(process.memory_full_info().pss for process in processes) / 1024**2
+
+
 @contextlib.contextmanager
-def prepared(**settings):
-    """A bench for a while. Both the origin and the service are warm."""
+def prepared(tasks=0, **settings):
+    """A bench for a while, with so many finished tasks from before. Both the origin and the service are warm."""
     media = site.folder()
     with tempfile.TemporaryDirectory(prefix="downie-bench-", dir=media) as scratch:
         origin = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.origin", str(media), "--port", "0"], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "benchmarks.origin", str(media), "--port", "0"],
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         service = Service(Path(scratch) / "data", **settings)
         try:
+            if tasks:
+                fill(service, tasks)
             bench = Bench(origin.stdout.readline().strip(), service.start(), Path(scratch))
             bench.seconds(bench.url("1MiB.mp4"))
             yield bench
@@ -101,6 +138,18 @@ def prepared(**settings):
             service.stop()
             origin.terminate()
             origin.wait()
+
+
+def fill(service, size):
+    """Put so many finished tasks into the database of a service that does not run yet.
+
+    The milliseconds of claims and sweeps there.
+    """
+    service.data.mkdir(parents=True, exist_ok=True)
+    variables = service.environment | {"DJANGO_SETTINGS_MODULE": "downie_project.settings"}
+    run = [sys.executable, "-m", "benchmarks.large_library", str(size)]
+    filled = subprocess.run(run, cwd=PROJECT, env=variables, check=True, stdout=subprocess.PIPE)
+    return json.loads(filled.stdout)
 
 
 def taken(act):
@@ -111,39 +160,3 @@ def taken(act):
         act()
         times.append(1000 * (time.perf_counter() - began))
     return sorted(times)
-
-
-def compare(title, unit, measures, **settings):
-    """Run these functions in turn, each with a bench, and print a line for each: median, least and most.
-
-    A measure gives one figure, or several under names. Without curl on this machine there is no line for it.
-    """
-    parser = argparse.ArgumentParser(description=title)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    if not shutil.which(CURL[0]):
-        measures.pop("curl", None)
-    figures = {}
-    with prepared(**settings) as bench:
-        for _ in range(rounds):
-            for name, measure in measures.items():
-                result = measure(bench)
-                for part, figure in (result if isinstance(result, dict) else {unit: result}).items():
-                    figures.setdefault((name, part), []).append(figure)
-    print(f"\n{title} ({rounds} rounds in turn; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores)")
-    for (name, part), values in figures.items():
-        median = statistics.median(values)
-        print(f"  {name:<10}{median:>10.2f} {part:<14} {min(values):.2f} to {max(values):.2f}", flush=True)
-
-
-def compare_file(title, file):
-    """Do that with a single file: how many seconds it takes us, yt-dlp and curl."""
-    compare(
-        title,
-        "s",
-        {
-            "ours": lambda bench: bench.seconds(bench.url(file)),
-            "yt-dlp": lambda bench: bench.run(*YT_DLP, bench.url(file))[0],
-            "curl": lambda bench: bench.run(*CURL, "-O", bench.url(file))[0],
-        },
-    )

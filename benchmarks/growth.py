@@ -6,17 +6,14 @@ marks what is slower than it may be: three times what it is with 1,000, and 50 m
 
 import argparse
 import contextlib
-import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.bench import taken
+from benchmarks.bench import fill, taken
 from tests.postgres import postgres
-from tests.service import PROJECT, Service
+from tests.service import Service
 
 SMALL = 1_000
 MOST, MOST_OF_SEARCH = 50, 200  # ms
@@ -58,16 +55,13 @@ def measured(size, **settings):
     """The milliseconds of everything with so many tasks, and those of the start."""
     with tempfile.TemporaryDirectory(prefix="downie-growth-") as folder:
         service = Service(Path(folder) / "data", DOWNIE_RATE_LIMIT="1000000/second", **settings)
-        service.data.mkdir()
         service.http.timeout = 120
-        run = [sys.executable, "-m", "benchmarks.large_library", str(size)]
-        variables = service.environment | {"DJANGO_SETTINGS_MODULE": "downie_project.settings"}
-        filled = subprocess.run(run, cwd=PROJECT, env=variables, check=True, stdout=subprocess.PIPE)
+        claims_and_sweeps = fill(service, size)
         began = time.perf_counter()
         service.start()
         try:
             start = 1000 * (time.perf_counter() - began)
-            return {START: [start], **json.loads(filled.stdout), **requests(service)}
+            return {START: [start], **claims_and_sweeps, **requests(service)}
         finally:
             service.stop()
 

@@ -1,41 +1,50 @@
-"""Memory (PSS) of each of 10 downloads at once, and of the service with all that belongs to it while it is idle."""
-
-import re
 import time
-from contextlib import suppress
-from pathlib import Path
+from contextlib import ExitStack
 
-from benchmarks.bench import compare
+import psutil
+
+from benchmarks.bench import YT_DLP, memory
+from benchmarks.case import Case, Figure
+from benchmarks.results import OURS
 from tests.service import wait_until
 
 NUMBER = 10
-MIB = 1024
+WARM_UP = 2  # seconds, until each has as many connections as it will have
 
 
-def pss(pid):
-    """Kibibytes; none of a process that is gone by now."""
-    with suppress(ProcessLookupError, FileNotFoundError):
-        return int(re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)[1])
-    return 0
+def links(bench):
+    return [bench.url(f"64MiB.mp4?rate=400000&n={number}") for number in range(NUMBER)]
 
 
-def each(bench):
-    ids = bench.begin(*(bench.url(f"64MiB.mp4?rate=400000&n={number}") for number in range(NUMBER)))
+def ours(bench):
+    ids = bench.begin(*links(bench))
     for task_id in ids:
         bench.service.wait_for(task_id, "downloading")
-    time.sleep(2)  # until each has as many connections as it will have
+    time.sleep(WARM_UP)
     children = bench.service.children()
     assert len(children) == NUMBER
-    total = sum(pss(child.pid) for child in children)
+    total = memory(children)
     bench.batch("cancel", ids)
     wait_until(lambda: not bench.service.children())
-    return total / NUMBER / MIB
+    return total / NUMBER
 
 
-def idle(bench):
-    processes = [bench.service.process.pid, *(process.pid for process in bench.service.engine_processes())]
-    return sum(map(pss, processes)) / MIB
+def yt_dlp(bench):
+    with ExitStack() as stack:
+        processes = [stack.enter_context(bench.running(*YT_DLP, link)) for link in links(bench)]
+        time.sleep(WARM_UP)
+        return memory(psutil.Process(process.pid) for process in processes) / NUMBER
 
 
-if __name__ == "__main__":
-    compare(__doc__, "MiB", {"idle": idle, "each": each}, DOWNIE_MAX_CONCURRENT_DOWNLOADS=str(NUMBER))
+CASE = Case(
+    figures=[
+        Figure(
+            name="memory of a download",
+            counts="Memory (PSS) of each of 10 downloads at once: of its process, without the service.",
+            unit="MiB",
+            target=22,
+        )
+    ],
+    contenders={OURS: ours, "yt-dlp": yt_dlp},
+    settings={"DOWNIE_MAX_CONCURRENT_DOWNLOADS": str(NUMBER)},
+)
