@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import inspect
 import shutil
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
@@ -18,8 +19,8 @@ from yt_dlp.downloader.fragment import FragmentFD
 from yt_dlp.downloader.hls import HlsFD
 from yt_dlp.downloader.http import HttpFD
 from yt_dlp.networking._curlcffi import CurlCFFIRH
-from yt_dlp.networking._helper import InstanceStoreMixin
-from yt_dlp.networking._requests import RequestsResponseAdapter
+from yt_dlp.networking._helper import InstanceStoreMixin, make_ssl_context
+from yt_dlp.networking._requests import RequestsResponseAdapter, RequestsRH
 from yt_dlp.networking.common import Request, RequestHandler
 from yt_dlp.networking.exceptions import NoSupportingHandlers, ProxyError, RequestError, TransportError
 from yt_dlp.networking.impersonate import ImpersonateRequestHandler, ImpersonateTarget
@@ -27,7 +28,7 @@ from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor, FFmpegPostProcessor
 from yt_dlp.utils import DownloadError
 from yt_dlp.utils.networking import HTTPHeaderDict
 
-from downloads.engine import bodies, cures, fragments, parts, resume
+from downloads.engine import bodies, cures, fragments, inherited, parts, resume
 from downloads.engine.classification import classify
 from downloads.engine.cookies import cookie_policy, parse_cookies
 from downloads.engine.egress import refused_by
@@ -65,6 +66,11 @@ SOURCES = {
     YoutubeDL.urlopen: "77e1061f0952140d",
     YoutubeDL.dl: "a474bdd8b8fd4073",
     YoutubeDL.process_info: "fddc0e60d52cc5de",
+    YoutubeDL.add_default_info_extractors: "3cdb7129934284c3",
+    YoutubeDL._forceprint: "a59970cadc0ba417",
+    YoutubeDL._YoutubeDL__forced_printings: "0be1a08f329aacae",
+    RequestHandler._make_sslcontext: "f3db9c82b5563b77",
+    make_ssl_context: "0df82d982e5563e9",
     RequestsResponseAdapter.__init__: "0b5ef034e632ce04",
     RequestsResponseAdapter._real_read: "a549d12407ac4127",
     RequestsResponseAdapter.read: "ae04eeb9de6d7b75",
@@ -113,7 +119,7 @@ def test_each_cure_is_applied(cured, owner, name):
     patch = inspect.getattr_static(owner, name)
 
     module = inspect.getmodule(getattr(patch, "fset", patch))
-    assert module in (bodies, cures, fragments, parts, resume)
+    assert module in (bodies, cures, fragments, inherited, parts, resume)
 
 
 @pytest.mark.parametrize(
@@ -358,6 +364,34 @@ def test_a_list_that_grows_is_read_anew(downloader, origin):
     _ = [ydl.urlopen(link).read() for _ in range(2)]
 
     assert len(origin.requests_for("/growing")) == 2
+
+
+# Cures 23 to 25: what is made once
+
+
+def test_every_extractor_is_there_in_the_order_in_which_yt_dlp_asks_them(downloader):
+    original = YoutubeDL({"quiet": True})
+
+    assert list(downloader()._ies) == list(original._ies)
+    assert len(original._ies) > 1000
+
+
+def context(**options):
+    return RequestsRH(logger=None, **options)._make_sslcontext()
+
+
+def test_the_certificates_are_read_once_for_each_way_to_use_them(cured):
+    assert context() is context()
+    assert (context().verify_mode, context().check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert len(context().get_ca_certs()) > 50
+    assert context(verify=False).verify_mode == ssl.CERT_NONE
+    assert context(legacy_ssl_support=True) is not context()
+    assert context(legacy_ssl_support=True).options & 4
+
+
+def test_a_certificate_of_the_users_own_is_read_for_them_alone(cured, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        context(client_cert={"client_certificate": str(tmp_path / "none.pem")})
 
 
 # Cure 11: curl_cffi

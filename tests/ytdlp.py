@@ -7,7 +7,7 @@ from yt_dlp.downloader.fragment import FragmentFD
 from yt_dlp.downloader.hls import HlsFD
 from yt_dlp.downloader.http import HttpFD
 from yt_dlp.networking._curlcffi import CurlCFFIRH
-from yt_dlp.networking.common import Request
+from yt_dlp.networking.common import Request, RequestHandler
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 
 from downloads.engine import cures
@@ -23,6 +23,7 @@ PATCHED = {
     (FileDownloader, "report_progress"),
     (HttpFD, "real_download"),
     (Request, "headers"),
+    (RequestHandler, "_make_sslcontext"),
     (FFmpegPostProcessor, "_configuration_args"),
     (FFmpegPostProcessor, "get_metadata_object"),
     (FFmpegPostProcessor, "get_audio_codec"),

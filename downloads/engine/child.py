@@ -17,7 +17,7 @@ from pathlib import Path
 
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 
-from downloads.engine import cures, messages
+from downloads.engine import cures, inherited, messages
 from downloads.engine.download import Download
 from downloads.engine.egress import address_of
 from downloads.engine.errors import Failure, Phase, Reason
@@ -36,13 +36,14 @@ class Stopped(KeyboardInterrupt):
 
 
 def prepare() -> None:
-    """Do in the fork server, once, what every child needs: the cures, and yt-dlp's own look at ffmpeg's version."""
+    """Do in the fork server, once, what every child needs: the cures, and what is the same in each."""
     cures.apply()
     with (
         tempfile.TemporaryDirectory() as home,
         cures.CappedYoutubeDL({"quiet": True, "cachedir": False, "paths": {"home": home}}) as ydl,
     ):
         FFmpegPostProcessor(ydl)._versions  # noqa: B018, SLF001  fills a cache
+        inherited.make_all(ydl)
 
 
 def main(connection: socket.socket) -> int:

@@ -3,7 +3,7 @@
 Made for yt-dlp 2026.10.26. Cures 1 to 3 and 8 to 11 end silent corruption of what is continued: before them 5 of 30 HLS
 downloads that were killed and resumed with 4 threads were wrong. Those of fragments are in `fragments.py` (1, 2, 8, 9),
 those of files in `resume.py` (10, 11), `bodies.py` (12) and `parts.py` (18). Cures 19 and 20 are in
-`fragment_fetching.py`.
+`fragment_fetching.py`, 23 is in `inherited.py`.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ from yt_dlp.downloader.fragment import FragmentFD
 from yt_dlp.downloader.hls import HlsFD
 from yt_dlp.downloader.http import HttpFD
 from yt_dlp.networking._curlcffi import CurlCFFIRH
-from yt_dlp.networking.common import Request, RequestDirector, Response
+from yt_dlp.networking.common import Request, RequestDirector, RequestHandler, Response
 from yt_dlp.networking.exceptions import TransportError, UnsupportedRequest
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 from yt_dlp.utils import DownloadError, UnsupportedError
 from yt_dlp.utils.networking import HTTPHeaderDict
 
-from downloads.engine import bodies, fragments, parts, resume
+from downloads.engine import bodies, fragments, inherited, parts, resume
 from downloads.engine.ffmpeg import INPUT_WHITE_LISTS
 from downloads.engine.lists import HEAD, Lists, address_of
 from downloads.engine.protection import DISGUISED_KEY, KEY_LENGTH, KEY_WITHHELD, is_page, is_protected, is_readable
@@ -56,6 +56,7 @@ def apply() -> None:
     FileDownloader.download = resume.download
     HttpFD.real_download = parts.download_file
     FileDownloader.best_block_size = staticmethod(bodies.best_block_size)
+    RequestHandler._make_sslcontext = inherited.ssl_context  # noqa: SLF001
     Request.headers = property(Request.headers.fget, copy_headers)
     FFmpegPostProcessor._configuration_args = whitelisted_arguments  # noqa: SLF001
     FFmpegPostProcessor.get_metadata_object = whitelisted_metadata
@@ -186,6 +187,10 @@ class CappedYoutubeDL(YoutubeDL):
     Cure 21: formats that are put together come at the same time.
 
     Cure 22: a list of HLS that has just been read is not fetched once more.
+
+    Cure 24: the names of 1,800 extractors are not put in order each time.
+
+    Cure 25: no tables of formats, subtitles and pictures are drawn, since nobody prints them.
     """
 
     _hops = 0
@@ -203,6 +208,14 @@ class CappedYoutubeDL(YoutubeDL):
     def is_paced(self) -> bool:
         """Whether all that is read has to be counted, since there is a limit."""
         return bool(self._throttle.rate or share.rate)
+
+    def add_default_info_extractors(self) -> None:
+        """Take every extractor that yt-dlp would."""
+        for extractor in inherited.default_extractors():
+            self.add_info_extractor(extractor)
+
+    def _forceprint(self, _key: str, info_dict: dict[str, Any] | None) -> dict[str, Any] | None:
+        return info_dict
 
     def build_request_director(self, handlers: Any, preferences: Any = None) -> RequestDirector:  # noqa: ANN401  yt-dlp's own
         """Make curl keep the limit by itself: it reads on into memory while nobody takes what it has read."""
