@@ -94,6 +94,13 @@ class FeedConsumer(AsyncWebsocketConsumer):
             detail = 'This frame is not known here; send {"type": "ping"}.'
             self._put("", "error", {"type": "error", "error_code": "VALIDATION_ERROR", "detail": detail})
 
+    async def dispatch(self, message: Json) -> None:
+        """Take news in without Channels' look at the database's connections, which is a thread's work for each."""
+        if message["type"] == "feed.event":
+            await self.feed_event(message)
+        else:
+            await super().dispatch(message)
+
     async def feed_event(self, message: Json) -> None:
         """Take in what `live` published; a gap in its numbers means that the layer dropped something."""
         last = self._numbers.get(message["publisher"])
