@@ -13,6 +13,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from downloads import access, limits, live
 from downloads.models import Task
 from downloads.schemas import progress_json, task_json
+from downloads.states import Status
 
 SILENCE = 30.0  # seconds until a heartbeat
 NEWEST_FINISHED = 500  # how many tasks `initial` holds, unless more are unfinished
@@ -62,7 +63,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
         if caller is None:
             await self.close()
             raise StopConsumer
-        self._pending: dict[tuple[str, str], Json] = {}
+        self._pending: dict[tuple[str, str, str], Json] = {}
         self._known: dict[str, int] = {}
         self._told: set[str] | None = None  # which tasks the client has heard of; None before `initial`
         self._numbers: dict[str, int] = {}
@@ -105,24 +106,24 @@ class FeedConsumer(AsyncWebsocketConsumer):
         """Take in what `live` published; a gap in its numbers means that the layer dropped something."""
         last = self._numbers.get(message["publisher"])
         self._numbers[message["publisher"]] = max(message["number"], last or 0)
-        task_id = message["task_id"]
-        if message.get("deleted"):
-            self._forget(task_id)
-        elif message["revision"] >= self._known.get(task_id, -1):
-            self._remember(task_id, message["revision"])
-            if "task" in message:
-                self._put(task_id, "task", {"type": "task", "task": message["task"]})
-            self._put(task_id, "progress", {"type": "progress", "task_id": task_id, "progress": message["progress"]})
+        for news in message["news"]:
+            self._take_in(news)
         if last is not None and message["number"] > last + 1:
             await self._catch_up()
+
+    def _take_in(self, news: Json) -> None:
+        task_id = news["task_id"]
+        if news.get("deleted"):
+            self._forget(task_id)
+        elif news["revision"] >= self._known.get(task_id, -1):
+            self._remember(task_id, news["revision"])
+            self._put_task(task_id, news.get("task"), news["progress"])
 
     async def _catch_up(self) -> None:
         changed, gone = await database_sync_to_async(changes_since)(dict(self._known))
         for task in changed:
             self._remember(task.id, task.revision)
-            self._put(task.id, "task", {"type": "task", "task": task_json(task)})
-            progress = progress_json(task)
-            self._put(task.id, "progress", {"type": "progress", "task_id": task.id, "progress": progress})
+            self._put_task(task.id, task_json(task), progress_json(task))
         for task_id in gone:
             self._forget(task_id)
 
@@ -134,15 +135,26 @@ class FeedConsumer(AsyncWebsocketConsumer):
 
     def _forget(self, task_id: str) -> None:
         self._known.pop(task_id, None)
-        self._pending.pop((task_id, "task"), None)
-        self._pending.pop((task_id, "progress"), None)
+        self._drop(task_id)
         if self._told is None or task_id in self._told:
             self._put(task_id, "deleted", {"type": "deleted", "task_id": task_id})
 
-    def _put(self, task_id: str, kind: str, frame: Json) -> None:
-        """The newest of its kind and task replaces what the client has not taken yet."""
-        self._pending[task_id, kind] = frame
+    def _put_task(self, task_id: str, task: Json | None, progress: Json) -> None:
+        status = progress["status"]
+        if task:
+            self._put(task_id, "task", {"type": "task", "task": task}, status)
+        self._put(task_id, "progress", {"type": "progress", "task_id": task_id, "progress": progress}, status)
+
+    def _put(self, task_id: str, kind: str, frame: Json, status: str = "") -> None:
+        """The newest of its kind, task and state replaces what the client has not taken yet, and comes last."""
+        self._pending.pop((task_id, kind, status), None)
+        self._pending[task_id, kind, status] = frame
         self._wake.set()
+
+    def _drop(self, task_id: str) -> None:
+        for kind in ("task", "progress"):
+            for status in Status:
+                self._pending.pop((task_id, kind, status), None)
 
     async def _write(self) -> None:
         """Send `initial`, then whatever is pending, then a heartbeat after 30 s of silence."""
@@ -150,8 +162,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
         for task in tasks:
             if task["revision"] > self._known.get(task["id"], -1):
                 self._remember(task["id"], task["revision"])
-                self._pending.pop((task["id"], "task"), None)
-                self._pending.pop((task["id"], "progress"), None)
+                self._drop(task["id"])
         self._told = {task["id"] for task in tasks}
         await self._send({"type": "initial", "tasks": tasks})
         spoke_at = time.monotonic()
@@ -164,9 +175,9 @@ class FeedConsumer(AsyncWebsocketConsumer):
             if not self._pending:
                 self._put("", "heartbeat", {"type": "heartbeat"})
             while self._pending:
-                task_id, kind = next(iter(self._pending))
+                key = task_id, kind, _status = next(iter(self._pending))
                 (self._told.discard if kind == "deleted" else self._told.add)(task_id)
-                await self._send(self._pending.pop((task_id, kind)))
+                await self._send(self._pending.pop(key))
             spoke_at = time.monotonic()
 
     async def _watch(self, caller: access.Caller) -> None:
