@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -37,7 +38,8 @@ def expand(task: Task, lease: UUID, facts: Facts, listed: Sequence[ListedItem], 
 
 def progressed(playlist_id: str) -> None:
     """Let the playlist follow an item of it that has come further."""
-    Task.objects.derive(playlist_id)
+    with transaction.atomic():
+        Task.objects.derive(playlist_id)
     if playlist := Task.objects.filter(pk=playlist_id).first():
         live.progressed(playlist)
 

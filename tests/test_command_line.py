@@ -4,7 +4,12 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
+from tests.database import POSTGRES
 from tests.service import PROJECT, Service, wait_until
+
+alone = pytest.mark.skipif(bool(POSTGRES), reason="with Redis the workers of the installation do the work")
 
 
 def download(service, *arguments):
@@ -25,6 +30,7 @@ def prepared(tmp_path):
     return service
 
 
+@alone
 def test_alone_it_runs_the_downloads_itself(tmp_path, origin):
     service = prepared(tmp_path)
     run = download(service, origin.url("/direct/small.mp4"), origin.url("/hls/plain/index.m3u8"))
@@ -35,6 +41,7 @@ def test_alone_it_runs_the_downloads_itself(tmp_path, origin):
     wait_until(lambda: not service.engine_processes(), limit=5)
 
 
+@alone
 def test_the_choices_are_those_of_the_page(tmp_path, origin):
     service = prepared(tmp_path)
     run = download(service, origin.url("/direct/video.mp4"), "--quality", "720p", "--post-processing", "audio")
@@ -42,6 +49,7 @@ def test_the_choices_are_those_of_the_page(tmp_path, origin):
     assert [path.name for path in service.library.iterdir()] == ["video.m4a"]
 
 
+@alone
 def test_a_failed_download_is_an_exit_status(tmp_path, origin):
     run = download(prepared(tmp_path), origin.url("/status/404"), origin.url("/direct/small.mp4"))
     assert run.returncode == 1
@@ -59,10 +67,11 @@ def test_bad_input_is_one_sentence(tmp_path):
 def test_beside_a_running_service_it_follows_what_the_service_does(service, origin):
     run = download(service, origin.url("/direct/audio.mp3"))
     assert run.returncode == 0, run.stderr
-    assert "A service is running" in run.stdout
+    assert ("The workers of this installation" if POSTGRES else "A service is running") in run.stdout
     assert (service.library / "audio.mp3").exists()
 
 
+@alone
 def test_ctrl_c_keeps_the_bytes_for_the_next_start(tmp_path, origin):
     service = prepared(tmp_path)
     process = subprocess.Popen(

@@ -8,6 +8,7 @@ from django.db.migrations import AddField, DeleteModel, RemoveField, RenameField
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import NOT_PROVIDED
 
+from tests.database import POSTGRES
 from tests.service import PROJECT, Service
 
 # Run by `manage.py shell`, with nothing but what the first version had
@@ -23,7 +24,7 @@ Task, Attempt = models.get_model("downloads", "Task"), models.get_model("downloa
 now = datetime.now(UTC)
 small, members = "{base}/direct/small.mp4", "{base}/hls/aes/index.m3u8?need_cookie=1"
 done = {{"started_at": now, "finished_at": now}}
-held = {{"lease": uuid4(), "lease_expires_at": now + timedelta(minutes=5), "worker": "elsewhere"}}
+held = {{"lease": uuid4(), "lease_expires_at": now + timedelta(minutes={lease}), "worker": "elsewhere"}}
 Task(id="completed001", url=small, status="completed", file_name="film.mp4", file_size={size}, **done).save()
 Task(id="running00001", url=small, status="downloading", **held).save()
 Attempt(task_id="running00001", number=1, worker="elsewhere").save()
@@ -49,7 +50,8 @@ def upgraded(tmp_path, origin, media):
     content = (media / "direct" / "small.mp4").read_bytes()
     (service.library / "film.mp4").write_bytes(content)
     manage(service, "migrate", "downloads", "0001")
-    manage(service, "shell", "--no-imports", "-c", FILL.format(base=origin.base, size=len(content)))
+    lease = 0 if POSTGRES else 5  # where there may be others nobody takes it away before
+    manage(service, "shell", "--no-imports", "-c", FILL.format(base=origin.base, size=len(content), lease=lease))
     yield service.start()
     service.stop()
 

@@ -168,7 +168,8 @@ def active_tasks(request: HttpRequest) -> list[Json]:
     return [task_json(task) for task in Task.objects.running().newest_first()]
 
 
-@router.get(
+@router.api_operation(
+    ["GET", "HEAD"],
     "/downloads/tasks/{task_id}",
     response={200: TaskOut, 304: None, 404: Error},
     operation_id="get_task",
