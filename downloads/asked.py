@@ -8,12 +8,26 @@ from django.core.paginator import Page, Paginator
 from django.db.models import F
 from django.db.models.functions import Left, Lower
 from django.http import QueryDict
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from downloads.models import Task, TaskQuerySet
 from downloads.words import TABS
 
 PAGE_SIZE = 50
+
+
+class TaskPages(Paginator):  # type: ignore[type-arg]  # which it only takes for type checkers
+    """The pages of a list; of a search that found very many, as many of them as were counted."""
+
+    object_list: TaskQuerySet
+
+    @cached_property
+    def count(self) -> int:
+        """How many tasks are on them."""
+        return self.object_list.counted().count()
+
+
 MAX_QUERY = 500  # characters that are searched for
 
 # As the API orders, so that a page that is asked for later goes on where this one ends
@@ -54,6 +68,7 @@ class Asked:
         said = {name: value for name, value in wanted.items() if name != "playlist" and value != getattr(usual, name)}
         return f"?{urlencode(said)}" if said else "?"
 
+    @cached_property
     def candidates(self) -> TaskQuerySet:
         """What the tabs count: all that is searched for, or, without a search, all but the items of playlists."""
         if self.playlist:
@@ -64,7 +79,7 @@ class Asked:
 
     def tasks(self) -> Page[Task]:
         """One page of what the chosen tab shows."""
-        found = self.candidates()
+        found = self.candidates
         if self.tab != "all":
             found = found.filter(status__in=TABS[self.tab])
-        return Paginator(found.order_by(*ORDERS[self.order][1]), PAGE_SIZE).get_page(self.page)
+        return TaskPages(found.order_by(*ORDERS[self.order][1]), PAGE_SIZE).get_page(self.page)

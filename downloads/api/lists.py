@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import wraps
@@ -144,6 +145,16 @@ class Filters(Schema):
             raise Refused("VALIDATION_ERROR", sentence, "status") from None
 
 
+@dataclass(frozen=True)
+class Listed:
+    """A page of a list. `total` is how many there are on all pages; or more than that, if `is_part`."""
+
+    tasks: list[Task]
+    total: int
+    is_part: bool
+    cursor: str  # of the next page; empty on the last
+
+
 class ListQuery(Filters):
     """Which tasks, in which order, and how many of them."""
 
@@ -159,8 +170,8 @@ class ListQuery(Filters):
         description="The `X-Next-Cursor` of the page before, asked for with the same order and filters.",
     )
 
-    def page(self) -> tuple[list[Task], int, str]:
-        """The tasks, how many there are in all, and the cursor of the next page (empty on the last).
+    def page(self) -> Listed:
+        """What is asked for.
 
         Raises:
             Refused: VALIDATION_ERROR, an unknown status or a cursor that is not ours.
@@ -172,7 +183,8 @@ class ListQuery(Filters):
         end = self.offset + self.limit
         rows = list(rest.order_by(*self._ordering())[self.offset : end + 1])
         tasks = rows[: self.limit]
-        return tasks, found.count(), self._cursor(tasks[-1]) if len(rows) > self.limit else ""
+        cursor = self._cursor(tasks[-1]) if len(rows) > self.limit else ""
+        return Listed(tasks, found.counted().count(), not found.is_counted, cursor)
 
     def _ordering(self) -> tuple[Any, Any]:
         """By the plain column where that sorts alike: an index may serve it, and no row needs a function's call."""
@@ -228,7 +240,7 @@ def with_etag(view: View) -> View:
         response = view(request, *args, **kwargs)
         if response.status_code != 200:  # noqa: PLR2004
             return response
-        said = [response.headers.get(name, "") for name in ("X-Total-Count", "X-Next-Cursor")]
+        said = [response.headers.get(name, "") for name in ("X-Total-Count", "X-Count-Is-Part", "X-Next-Cursor")]
         form = [request.GET.get("envelope", ""), request.headers.get("Accept", "")]
         digest = hashlib.sha256("\0".join([*said, *form]).encode() + response.content).hexdigest()
         etag = f'W/"{digest[:32]}"'

@@ -5,6 +5,7 @@ from downloads.models.cookie_jar import CookieJar
 from downloads.models.host import Host
 from downloads.models.idempotency import AnsweredRequest, KeyReused
 from downloads.models.preset import Preset
+from downloads.models.search import FEW
 from downloads.models.site_rule import Manners, ProxyUnreadable, SiteRule, SiteSettings
 from downloads.models.task import (
     CLEAN_SLATE,
@@ -29,6 +30,7 @@ __all__ = [
     "ALWAYS",
     "BEAT_EVERY",
     "CLEAN_SLATE",
+    "FEW",
     "GOES_ON",
     "ID_LENGTH",
     "LEASE",

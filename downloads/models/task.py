@@ -1,13 +1,10 @@
 """The task, its attempts, and every verb that changes them. The row is the truth; all else is made from it."""
 
 import logging
-import re
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import reduce
-from operator import or_
 from typing import Any, Self
 from uuid import UUID, uuid4
 
@@ -22,6 +19,7 @@ from downloads.engine.choices import Choices, from_builtins
 from downloads.engine.errors import Failure
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.models.host import HostField
+from downloads.models.search import FEW, Among, candidates, holding
 from downloads.models.webhook import WebhookDelivery
 from downloads.states import (
     FINISHED,
@@ -117,6 +115,14 @@ def _on_entering(status: Status) -> dict[str, Any]:
 class TaskQuerySet(models.QuerySet["Task"]):
     """The sets of tasks that the rest speaks of."""
 
+    # Of a search that found very many: the ids of so many of them that may be counted in time
+    sample: tuple[str, ...] | None = None
+
+    def _clone(self) -> Self:
+        clone: Self = super()._clone()  # type: ignore[misc]  # Django's own, which the stubs leave out
+        clone.sample = self.sample
+        return clone
+
     def running(self) -> Self:
         """Held by a worker: looked up, downloading or converting. A playlist is held by none, whatever its items do."""
         # By a constraint these are the ones in the states of RUNNING; said so, both databases use the index of them.
@@ -193,12 +199,27 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return stored
 
     def matching(self, text: str) -> Self:
-        """Title, link or uploader hold this text, whatever its case; nothing in it is a wild card."""
-        # SQLite's LIKE knows the case of ASCII alone; regular expressions know every script's, but are slow there.
-        has_case = any(letter.lower() != letter.upper() for letter in text if not letter.isascii())
-        lookup, wanted = ("iregex", re.escape(text)) if has_case else ("icontains", text)
-        columns = ("title", "url", "uploader")
-        return self.filter(reduce(or_, (Q((f"{column}__{lookup}", wanted)) for column in columns)))
+        """Title, link or uploader hold this text, whatever its case; nothing in it is a wild card.
+
+        Where more than `FEW` tasks may hold it, these are only counted among so many of them: see `counted`.
+        """
+        if "\0" in text:
+            return self.none()
+        ids = candidates(text)
+        found = self.filter(holding(text))
+        if len(ids) <= FEW:
+            return found.filter(Among(ids))
+        found.sample = ids[:FEW]
+        return found
+
+    def counted(self) -> Self:
+        """Those that are counted: all, or what is among the `sample` if a search found too many for that."""
+        return self if self.sample is None else self.filter(Among(self.sample))
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether that is all of them; if not, there may be more."""
+        return self.sample is None
 
     def top_level(self) -> Self:
         """What somebody has added: all but the items of playlists."""
@@ -211,7 +232,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def count_by_status(self) -> dict[str, int]:
         """How many there are in each state; states without any are there too."""
-        found = dict(self.order_by().values_list("status").annotate(Count("pk")))
+        found = dict(self.counted().order_by().values_list("status").annotate(count=Count("*")))
         return {status.value: found.get(status, 0) for status in Status}
 
     def bytes_to_come(self) -> int:
@@ -425,7 +446,7 @@ class Task(models.Model):
 
     # A playlist and its items. It does no work of its own: what it is, is derived from what they are.
     is_playlist = models.BooleanField(_("playlist"), default=False)
-    playlist = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="items")
+    playlist = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="items", db_index=False)
     playlist_index = models.PositiveIntegerField(_("place in the playlist"), default=0)
     playlist_total = models.PositiveIntegerField(_("entries on the site"), default=0)
     playlist_skipped = models.PositiveIntegerField(_("entries that were here already"), default=0)
@@ -482,6 +503,8 @@ class Task(models.Model):
             models.Index(fields=["status", "-created_at", "-id"], name="task_by_status"),
             models.Index(fields=["created_at"], name="task_queued", condition=Q(status="queued")),
             models.Index(fields=["id"], name="task_running", condition=Q(lease__isnull=False)),
+            # Not of those in none, or else SQLite looks for these by it and sorts them all
+            models.Index(fields=["playlist"], name="task_of_playlist", condition=Q(playlist__isnull=False)),
             models.Index(Lower("title"), "id", name="task_by_title"),
             models.Index(fields=["file_size", "id"], name="task_by_size"),
             # PostgreSQL has another beside it (migration 0018): it sorts what has not ended to the other side

@@ -1,0 +1,26 @@
+"""Of the many tasks that are in no playlist, the index of playlists knows nothing any more.
+
+SQLite took it for a way to find those, and sorted them all afterwards.
+"""
+
+import django.db.models.deletion
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('downloads', '0018_orders_and_sums'),
+    ]
+
+    operations = [
+        migrations.AlterField(
+            model_name='task',
+            name='playlist',
+            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='items', to='downloads.task'),
+        ),
+        migrations.AddIndex(
+            model_name='task',
+            index=models.Index(condition=models.Q(('playlist__isnull', False)), fields=['playlist'], name='task_of_playlist'),
+        ),
+    ]
