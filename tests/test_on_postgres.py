@@ -27,7 +27,17 @@ def service_on_postgres(tmp_path, database_url):
 
 
 def test_the_rows_keep_their_promises_on_postgresql_too(database_url):
-    names = ("states", "task", "life_of_a_task", "turns", "machines", "worker_processes", "dashboard", "search_index")
+    names = (
+        "states",
+        "task",
+        "life_of_a_task",
+        "turns",
+        "machines",
+        "worker_processes",
+        "dashboard",
+        "search_index",
+        "tallies",
+    )
     tests = [f"tests/test_{name}.py" for name in names]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests],

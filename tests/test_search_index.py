@@ -1,7 +1,6 @@
 """Searches by the index find what a look at every row would, and the index follows whatever is written."""
 
 import re
-from importlib import import_module
 
 import pytest
 from django.db import connection
@@ -15,7 +14,6 @@ from tests.tasks import task_in
 pytestmark = pytest.mark.django_db
 
 is_sqlite = pytest.mark.skipif("connection.vendor != 'sqlite'")
-make_triggers = import_module("downloads.migrations.0020_search").make_triggers
 
 TEXTS = [
     "Straße",
@@ -255,12 +253,3 @@ def test_vacuum_changes_nothing(library):
         cursor.execute("VACUUM")
     assert found("straße") == held("straße")
     assert found("qz") == held("qz")
-
-
-@is_sqlite
-def test_every_trigger_is_there_after_all_migrations():
-    """One that makes `downloads_task` anew loses them: let it end with `RunPython(make_triggers)` of 0020."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'downloads_task'")
-        names = {name for (name,) in cursor.fetchall()}
-    assert {"downloads_search_insert", "downloads_search_update", "downloads_search_delete"} <= names

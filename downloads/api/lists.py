@@ -137,6 +137,24 @@ class Filters(Schema):
             found = found.filter(created_at__lte=self.created_before)
         return found
 
+    def counts(self) -> tuple[dict[str, int], bool]:
+        """How many of them are in each state, and whether that is only a part of them.
+
+        Raises:
+            Refused: VALIDATION_ERROR, an unknown status.
+        """
+        if self.is_tallied:
+            wanted = self._statuses() or list(Status)
+            kept = Task.objects.tally(is_top_level=self.playlist == "none")
+            return {status: count if status in wanted else 0 for status, count in kept.items()}, False
+        found = self.narrowed()
+        return found.count_by_status(), not found.is_counted
+
+    @property
+    def is_tallied(self) -> bool:
+        """Whether the database keeps the numbers of these anyway."""
+        return not (self.q or self.created_after or self.created_before) and self.playlist in ("", "none")
+
     def _statuses(self) -> list[Status]:
         try:
             return [Status(name) for name in self.status.split(",") if name]
@@ -184,7 +202,8 @@ class ListQuery(Filters):
         rows = list(rest.order_by(*self._ordering())[self.offset : end + 1])
         tasks = rows[: self.limit]
         cursor = self._cursor(tasks[-1]) if len(rows) > self.limit else ""
-        return Listed(tasks, found.counted().count(), not found.is_counted, cursor)
+        total = sum(self.counts()[0].values()) if self.is_tallied else found.counted().count()
+        return Listed(tasks, total, not found.is_counted, cursor)
 
     def _ordering(self) -> tuple[Any, Any]:
         """By the plain column where that sorts alike: an index may serve it, and no row needs a function's call."""

@@ -1,7 +1,7 @@
 """The index of searches, and what keeps it in step.
 
 SQLite drops the triggers of a table that a migration makes anew, as Django does there for most changes of a column:
-such a migration of tasks ends with `make_triggers`, and `tests/test_search_index.py` says so if it does not.
+such a migration of tasks ends with `make_triggers`, and `tests/test_tallies.py` says so if it does not.
 """
 
 from django.db import migrations

@@ -7,6 +7,7 @@ from downloads.models.idempotency import AnsweredRequest, KeyReused
 from downloads.models.preset import Preset
 from downloads.models.search import FEW
 from downloads.models.site_rule import Manners, ProxyUnreadable, SiteRule, SiteSettings
+from downloads.models.tally import sum_up
 from downloads.models.task import (
     CLEAN_SLATE,
     GOES_ON,
@@ -63,4 +64,5 @@ __all__ = [
     "WebhookEndpoint",
     "WorkerProcess",
     "new_task_id",
+    "sum_up",
 ]

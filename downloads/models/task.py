@@ -20,6 +20,7 @@ from downloads.engine.errors import Failure
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.models.host import HostField
 from downloads.models.search import FEW, Among, candidates, holding
+from downloads.models.tally import tallies
 from downloads.models.webhook import WebhookDelivery
 from downloads.states import (
     FINISHED,
@@ -235,6 +236,14 @@ class TaskQuerySet(models.QuerySet["Task"]):
         found = dict(self.counted().order_by().values_list("status").annotate(count=Count("*")))
         return {status.value: found.get(status, 0) for status in Status}
 
+    def tally(self, *, is_top_level: bool = False) -> dict[str, int]:
+        """How many of all, or of all but the items of playlists, are in each state; at once, however many there are."""
+        found = dict.fromkeys(map(str, Status), 0)
+        for each in tallies():
+            if not (is_top_level and each.is_item):
+                found[each.status] += each.count
+        return found
+
     def bytes_to_come(self) -> int:
         """How many bytes the running ones still have to fetch, as far as it is known."""
         left = Sum(F("total_bytes") - F("downloaded_bytes"))
@@ -356,16 +365,14 @@ class TaskQuerySet(models.QuerySet["Task"]):
             WebhookDelivery.objects.announce(status, self.filter(pk=playlist.pk))
 
     def stats(self) -> dict[str, int]:
-        """Count all tasks by what becomes of them, by one query; of a playlist its items count, not itself."""
-        tasks = self.filter(is_playlist=False).order_by().values_list("status")
-        figures = {"count": Count("*"), "fetched": Coalesce(Sum("downloaded_bytes"), 0)}
-        # Apart, since of the many that have ended the index `task_ended` holds all of it
-        ended = tasks.filter(finished_at__isnull=False).annotate(**figures, line=Value(0))
-        others = tasks.filter(finished_at__isnull=True).annotate(**figures, line=Coalesce(Sum("speed"), 0))
-        rows = list(others.union(ended, all=True))
+        """Count all tasks by what becomes of them; of a playlist its items count, not itself."""
+        kept = [each for each in tallies() if not each.is_playlist]
+        unfinished = self.filter(is_playlist=False, finished_at__isnull=True)
+        fetched: int = unfinished.aggregate(sum=Coalesce(Sum("downloaded_bytes"), 0))["sum"]
+        speed: int = self.running().aggregate(sum=Coalesce(Sum("speed"), 0))["sum"]
 
         def count(statuses: Iterable[Status]) -> int:
-            return sum(number for status, number, *_ in rows if status in statuses)
+            return sum(each.count for each in kept if Status(each.status) in set(statuses))
 
         return {
             "total_tasks": count(Status),
@@ -373,8 +380,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
             "completed_tasks": count([Status.COMPLETED]),
             "failed_tasks": count([Status.FAILED]),
             "pending_tasks": count(WAITING),
-            "total_downloaded_bytes": sum(fetched for _status, _number, fetched, _line in rows),
-            "current_speed": sum(line for status, _number, _fetched, line in rows if status in RUNNING),
+            "total_downloaded_bytes": fetched + sum(each.fetched for each in kept),
+            "current_speed": speed,
             "cancelled_tasks": count([Status.CANCELLED]),
             "paused_tasks": count([Status.PAUSED]),
         }
