@@ -88,5 +88,5 @@ class Asked:
         """One page of what the chosen tab shows."""
         found = self.candidates
         if self.tab != "all":
-            found = found.filter(status__in=TABS[self.tab])
+            found = found.in_states(TABS[self.tab])
         return TaskPages(found.order_by(*ORDERS[self.order][1]), self.count(self.tab)).get_page(self.page)

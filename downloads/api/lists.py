@@ -125,7 +125,7 @@ class Filters(Schema):
         """
         found: TaskQuerySet = Task.objects.all()
         if wanted := self._statuses():
-            found = found.filter(status__in=wanted)
+            found = found.in_states(wanted)
         if self.q:
             found = found.matching(self.q)
         if self.playlist:

@@ -2,16 +2,17 @@
 
 import logging
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Self
 from uuid import UUID, uuid4
 
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import IntegrityError, models, transaction
-from django.db.models import Avg, Case, Count, F, Max, Min, Q, Sum, Value, When
+from django.db import IntegrityError, connection, models, transaction
+from django.db.models import Avg, Case, Count, F, Func, Max, Min, Q, Sum, Value, When
 from django.db.models.functions import Coalesce, Greatest, Lower, Now
+from django.db.models.lookups import In
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
@@ -123,6 +124,16 @@ class TaskQuerySet(models.QuerySet["Task"]):
         clone: Self = super()._clone()  # type: ignore[misc]  # Django's own, which the stubs leave out
         clone.sample = self.sample
         return clone
+
+    def in_states(self, states: Collection[Status]) -> Self:
+        """In one of these states."""
+        if len(states) == 1:
+            return self.filter(status=next(iter(states)))
+        kept = self.tally()
+        if connection.vendor == "sqlite" and sum(kept[state] for state in states) > FEW:
+            # Without figures SQLite thinks that they are few, and would sort them all
+            return self.filter(In(Func(F("status"), template="+%(expressions)s"), list(states)))
+        return self.filter(status__in=states)
 
     def running(self) -> Self:
         """Held by a worker: looked up, downloading or converting. A playlist is held by none, whatever its items do."""
@@ -508,6 +519,11 @@ class Task(models.Model):
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="task_newest"),
             models.Index(fields=["status", "-created_at", "-id"], name="task_by_status"),
+            # For the other orders of those in one state, which may be most tasks, or all that come last in the order
+            models.Index(fields=["status", "id"], name="task_in_state"),
+            models.Index("status", Lower("title"), "id", name="task_in_state_by_title"),
+            models.Index(fields=["status", "file_size", "id"], name="task_in_state_by_size"),
+            models.Index(fields=["status", "finished_at", "id"], name="task_in_state_by_end"),
             models.Index(fields=["created_at"], name="task_queued", condition=Q(status="queued")),
             models.Index(fields=["id"], name="task_running", condition=Q(lease__isnull=False)),
             # Not of those in none, or else SQLite looks for these by it and sorts them all
