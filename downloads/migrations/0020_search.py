@@ -6,6 +6,7 @@ such a migration of tasks ends with `make_triggers`, and `tests/test_tallies.py`
 
 from django.db import migrations
 
+SEARCHED = ("title", "url", "uploader")
 # Without positions and texts, which would make it many times larger. The vocabulary finds texts shorter than a piece:
 # it lists the pieces that begin with them.
 TABLES = (
@@ -17,7 +18,7 @@ TABLES = (
 
 def padded(row):
     """Two more characters, so that a piece begins at each of the others; `printf` ends a text where LIKE does, at NUL."""
-    return ", ".join(f"printf('%s' || char(10, 10), {row}.{column})" for column in ("title", "url", "uploader"))
+    return ", ".join(f"printf('%s' || char(10, 10), {row}.{column})" for column in SEARCHED)
 
 NUMBER = "SELECT number FROM downloads_searchedtask WHERE task_id ="
 PUT = f"INSERT INTO downloads_search (rowid, title, url, uploader) VALUES (({NUMBER} NEW.id), {padded('NEW')});"
@@ -55,10 +56,14 @@ $$
 """
 INDEX = (
     "CREATE INDEX task_pieces ON downloads_task USING gin ((downloads_pieces(title, url, uploader)) COLLATE \"C\")"
-)
+)# So that PostgreSQL knows how many rows a text is in, and does not sort those of a frequent one
+STATISTICS = "CREATE STATISTICS task_upper_{0} ON (upper({0}::text)) FROM downloads_task"
+
 
 def make(apps, schema_editor):
     if schema_editor.connection.vendor == "postgresql":
+        for column in SEARCHED:
+            schema_editor.execute(STATISTICS.format(column), params=None)
         schema_editor.execute(PIECES, params=None)
         schema_editor.execute(INDEX, params=None)
         return
@@ -74,6 +79,8 @@ def make_triggers(apps, schema_editor):
 
 def drop(apps, schema_editor):
     if schema_editor.connection.vendor == "postgresql":
+        for column in SEARCHED:
+            schema_editor.execute(f"DROP STATISTICS task_upper_{column}")
         schema_editor.execute("DROP INDEX task_pieces")
         schema_editor.execute("DROP FUNCTION downloads_pieces")
         return

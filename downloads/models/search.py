@@ -20,7 +20,7 @@ COLUMNS = ("title", "url", "uploader")
 # So many tasks are looked at one by one. What is in more of them is met soon enough in any order.
 FEW = 10_000
 SIZE = 3  # characters of a piece
-MOST_PIECES = 8  # of a text; on PostgreSQL each of those that are in most tasks costs 15 ms for a million
+MOST_PIECES = 6  # of a text; on PostgreSQL each of those that are in most tasks costs 15 ms for a million
 # Letters whose case the index of SQLite does not know, beside all from here on: it is older than those
 UNKNOWN_TO_SQLITE, UNKNOWN_FROM = "ıİͿ", "\u0528"
 LAST_CHARACTER = "\U0010ffff"

@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import IntegrityError, connection, models, transaction
-from django.db.models import Avg, Case, Count, F, Func, Max, Min, Q, Sum, Value, When
-from django.db.models.functions import Coalesce, Greatest, Lower, Now
+from django.db.models import Avg, Case, Count, F, Func, Max, Min, OuterRef, Q, Subquery, Sum, Value, When
+from django.db.models.functions import Cast, Coalesce, Greatest, Lower, Now
 from django.db.models.lookups import In
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
@@ -146,7 +146,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def finished(self) -> Self:
         """Completed, failed or cancelled."""
-        return self.filter(status__in=FINISHED)
+        return self.in_states(FINISHED)
 
     def ready(self) -> Self:
         """Queued, and not told to wait any longer: a worker may claim it. A playlist is queued by its items alone."""
@@ -200,7 +200,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """
         with_kept = Task.objects.filter(keep=True, playlist__isnull=False).values("playlist")
         found = self.older_than(age).top_level().filter(keep=False).exclude(pk__in=with_kept)
-        found = found.annotate(weight=F("stored_bytes") + Coalesce(Sum("items__stored_bytes"), 0))
+        items = Task.objects.filter(playlist=OuterRef("pk")).order_by().values("playlist")
+        of_items = Subquery(items.values(sum=Cast(Sum("stored_bytes"), models.BigIntegerField())))
+        found = found.annotate(weight=F("stored_bytes") + Coalesce(of_items, 0))
         return found.order_by("finished_at", "pk")
 
     def stored_bytes(self) -> int:
