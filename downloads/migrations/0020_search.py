@@ -4,6 +4,8 @@ SQLite drops the triggers of a table that a migration makes anew, as Django does
 such a migration of tasks ends with `make_triggers`, and `tests/test_tallies.py` says so if it does not.
 """
 
+import sqlite3
+
 from django.db import migrations
 
 SEARCHED = ("title", "url", "uploader")
@@ -67,6 +69,11 @@ def make(apps, schema_editor):
         schema_editor.execute(PIECES, params=None)
         schema_editor.execute(INDEX, params=None)
         return
+    if sqlite3.sqlite_version_info < (3, 34):
+        raise RuntimeError(
+            f"SQLite 3.34 or newer is needed, and this Python has {sqlite3.sqlite_version}: "
+            "take another one, or PostgreSQL by DATABASE_URL."
+        )
     for statement in (*TABLES, *FILL):
         schema_editor.execute(statement, params=None)
     make_triggers(apps, schema_editor)
