@@ -182,6 +182,7 @@ CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_HEADERS = (*default_headers, "x-api-key", "idempotency-key", "if-none-match", "range", "if-range")
 CORS_EXPOSE_HEADERS = (
     "X-Total-Count",
+    "X-Count-Is-Part",
     "X-Next-Cursor",
     "ETag",
     "RateLimit",

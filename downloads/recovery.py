@@ -14,7 +14,7 @@ from django.db import connection
 from downie_project.version import VERSION
 from downloads import actors, broker, live, logs, pictures, retention, runner, storage, turns
 from downloads.library import LibraryUnreachable, bucket, is_remote, library
-from downloads.models import BEAT_EVERY, GOES_ON, Host, LeaseLost, Task, Tuning, WebhookDelivery, WorkerProcess
+from downloads.models import BEAT_EVERY, GOES_ON, Host, LeaseLost, Task, Tuning, WebhookDelivery, WorkerProcess, sum_up
 from downloads.states import Status
 
 SWEEP_EVERY = 1.0  # seconds
@@ -159,6 +159,7 @@ class Sweeper(threading.Thread):
         if now >= self._empty_at:
             self._empty_at = now + EMPTY_EVERY
             empty_leftover_folders()
+            sum_up()
         if now >= self._forget_at:
             self._forget_at = now + FORGET_EVERY
             forget()

@@ -28,7 +28,7 @@ from downloads.refusals import Refused
 from downloads.rows import row_of
 from downloads.schemas import task_json
 from downloads.states import WAITING, Status
-from downloads.words import PHRASES, TAB_NAMES, TABS, number_text
+from downloads.words import PHRASES, TAB_NAMES, number_text
 
 THEMES = {"system": _("System"), "light": _("Light"), "dark": _("Dark")}
 THEME_KEPT = 365 * 24 * 3600  # seconds
@@ -201,12 +201,12 @@ def _task(request: HttpRequest, task: Task, form: ChangeForm) -> HttpResponse:
 def _list(asked: Asked) -> dict[str, Any]:
     """What shows a page of the list, and what scripts go on from."""
     tasks = asked.tasks()
-    counts = asked.candidates().count_by_status()
+    more = "" if asked.candidates.is_counted else "+"
     tabs = [
         {
             "name": name,
             "label": label,
-            "count": number_text(sum(counts[status] for status in TABS[name])),
+            "count": number_text(asked.count(name)) + more,
             "address": asked.address(tab=name),
             "is_chosen": name == asked.tab,
         }
@@ -219,7 +219,7 @@ def _list(asked: Asked) -> dict[str, Any]:
         "orders": [(name, label) for name, (label, _columns) in ORDERS.items()],
         "tasks": tasks,
         "rows": [row_of(task) for task in tasks],
-        "page_words": PHRASES["page"].format(number=number_text(tasks.number), total=number_text(pages)),
+        "page_words": PHRASES["page"].format(number=number_text(tasks.number), total=number_text(pages) + more),
         "newer": asked.address(page=str(tasks.number - 1)) if tasks.number > 1 else "",
         "older": asked.address(page=str(tasks.number + 1)) if tasks.number < pages else "",
         "script_data": {
@@ -228,7 +228,8 @@ def _list(asked: Asked) -> dict[str, Any]:
             "asked": asdict(asked) | {"page": tasks.number},
             "usual": asdict(Asked()) | {"page": 1},
             "total": tasks.paginator.count,
-            "counts": counts,
+            "is_part": bool(more),
+            "counts": asked.counts,
             "page_size": PAGE_SIZE,
         },
     }

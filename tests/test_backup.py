@@ -69,6 +69,9 @@ def test_what_was_there_goes_on_elsewhere(service, work, backup, tmp_path):
         )
         assert elsewhere.http.get(f"/api/downloads/tasks/{work['done']}/picture").status_code == 200
         assert elsewhere.wait_for(work["running"], "starting")["id"] == work["running"]
+        found = elsewhere.http.get("/api/downloads/tasks", params={"q": "NEED_cookie=1"})
+        assert [task["id"] for task in found.json()] == [work["waiting"]]
+        assert sum(elsewhere.http.get("/api/downloads/counts").json().values()) == len(work)
         elsewhere.start_task(work["waiting"])
         assert elsewhere.wait_for(work["waiting"])["status"] == "completed"  # its cookies can be read
     finally:

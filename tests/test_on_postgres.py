@@ -27,7 +27,8 @@ def service_on_postgres(tmp_path, database_url):
 
 
 def test_the_rows_keep_their_promises_on_postgresql_too(database_url):
-    names = ("task", "life_of_a_task", "turns", "machines")  # the others in `make test-all`
+    # the others in `make test-all`
+    names = ("task", "life_of_a_task", "turns", "machines", "search_index", "tallies")
     tests = [f"tests/test_{name}.py" for name in names]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:schemathesis", *tests],
@@ -78,3 +79,26 @@ def test_a_backup_of_an_older_version_comes_back_as_this_one_has_it(database_url
         assert connection.execute("SELECT caller, key FROM downloads_answeredrequest").fetchall() == [row]
         assert connection.execute("SELECT count(*) FROM downloads_preset").fetchall() == [(0,)]
         connection.execute(insert, ("another", "number"))
+
+
+def test_what_triggers_keep_comes_back_once(database_url, tmp_path):
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE kept")
+    address = urlsplit(database_url)._replace(path="/kept").geturl()
+    service = Service(tmp_path / "data", DATABASE_URL=address)
+    add = "from downloads.models import Task; Task.objects.create(url='1', title='音乐'); Task.objects.create(url='2')"
+    for command in (
+        ("migrate",),
+        ("shell", "--no-imports", "-c", add),
+        ("backup", str(tmp_path / "kept.tar.gz")),
+        ("restore", "--overwrite", str(tmp_path / "kept.tar.gz")),
+    ):
+        run = [sys.executable, "manage.py", *command]
+        subprocess.run(run, cwd=PROJECT, env=service.environment, check=True, capture_output=True)
+
+    with psycopg.connect(address) as connection:
+        assert connection.execute("SELECT status, sum(count) FROM downloads_tally GROUP BY 1").fetchall() == [
+            ("pending", 2)
+        ]
+        found = "SELECT url FROM downloads_task WHERE downloads_pieces(title, url, uploader) COLLATE \"C\" @> '{乐}'"
+        assert connection.execute(found).fetchall() == [("1",)]

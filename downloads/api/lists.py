@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import wraps
@@ -124,7 +125,7 @@ class Filters(Schema):
         """
         found: TaskQuerySet = Task.objects.all()
         if wanted := self._statuses():
-            found = found.filter(status__in=wanted)
+            found = found.in_states(wanted)
         if self.q:
             found = found.matching(self.q)
         if self.playlist:
@@ -136,12 +137,40 @@ class Filters(Schema):
             found = found.filter(created_at__lte=self.created_before)
         return found
 
+    def counts(self) -> tuple[dict[str, int], bool]:
+        """How many of them are in each state, and whether that is only a part of them.
+
+        Raises:
+            Refused: VALIDATION_ERROR, an unknown status.
+        """
+        if self.is_tallied:
+            wanted = self._statuses() or list(Status)
+            kept = Task.objects.tally(is_top_level=self.playlist == "none")
+            return {status: count if status in wanted else 0 for status, count in kept.items()}, False
+        found = self.narrowed()
+        return found.count_by_status(), not found.is_counted
+
+    @property
+    def is_tallied(self) -> bool:
+        """Whether the database keeps the numbers of these anyway."""
+        return not (self.q or self.created_after or self.created_before) and self.playlist in ("", "none")
+
     def _statuses(self) -> list[Status]:
         try:
             return [Status(name) for name in self.status.split(",") if name]
         except ValueError:
             sentence = f"A status in the filter is not known; there are {', '.join(Status)}."
             raise Refused("VALIDATION_ERROR", sentence, "status") from None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A page of a list. `total` is how many there are on all pages; or more than that, if `is_part`."""
+
+    tasks: list[Task]
+    total: int
+    is_part: bool
+    cursor: str  # of the next page; empty on the last
 
 
 class ListQuery(Filters):
@@ -159,8 +188,8 @@ class ListQuery(Filters):
         description="The `X-Next-Cursor` of the page before, asked for with the same order and filters.",
     )
 
-    def page(self) -> tuple[list[Task], int, str]:
-        """The tasks, how many there are in all, and the cursor of the next page (empty on the last).
+    def page(self) -> Listed:
+        """What is asked for.
 
         Raises:
             Refused: VALIDATION_ERROR, an unknown status or a cursor that is not ours.
@@ -172,7 +201,9 @@ class ListQuery(Filters):
         end = self.offset + self.limit
         rows = list(rest.order_by(*self._ordering())[self.offset : end + 1])
         tasks = rows[: self.limit]
-        return tasks, found.count(), self._cursor(tasks[-1]) if len(rows) > self.limit else ""
+        cursor = self._cursor(tasks[-1]) if len(rows) > self.limit else ""
+        total = sum(self.counts()[0].values()) if self.is_tallied else found.counted().count()
+        return Listed(tasks, total, not found.is_counted, cursor)
 
     def _ordering(self) -> tuple[Any, Any]:
         """By the plain column where that sorts alike: an index may serve it, and no row needs a function's call."""
@@ -228,7 +259,7 @@ def with_etag(view: View) -> View:
         response = view(request, *args, **kwargs)
         if response.status_code != 200:  # noqa: PLR2004
             return response
-        said = [response.headers.get(name, "") for name in ("X-Total-Count", "X-Next-Cursor")]
+        said = [response.headers.get(name, "") for name in ("X-Total-Count", "X-Count-Is-Part", "X-Next-Cursor")]
         form = [request.GET.get("envelope", ""), request.headers.get("Accept", "")]
         digest = hashlib.sha256("\0".join([*said, *form]).encode() + response.content).hexdigest()
         etag = f'W/"{digest[:32]}"'

@@ -49,6 +49,6 @@ def stats(request: HttpRequest) -> Json:
     """Count at a glance."""
     return {
         "active_downloads": Task.objects.running().count(),
-        "total_downloads": Task.objects.count(),
+        "total_downloads": sum(Task.objects.tally().values()),
         "supported_sites": len(FEATURED_SITES),
     }

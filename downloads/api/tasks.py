@@ -24,7 +24,7 @@ from downloads.api.schemas import (
     TaskOut,
 )
 from downloads.api.wishes import TaskIn, TaskPatch, changes_of, wish_of
-from downloads.models import Attempt, Task
+from downloads.models import FEW, Attempt, Task
 from downloads.operations import Wish
 from downloads.refusals import Refused
 from downloads.schemas import epoch, task_json
@@ -40,8 +40,15 @@ Inline = Annotated[bool, Query(description="For players in a page: only MP4, Web
 DeleteFiles = Annotated[bool, Query(description="Whether the files of completed tasks go as well.")]
 
 ETAG = {"ETag": {"description": "Send it back as `If-None-Match`.", "schema": {"type": "string"}}}
+PART = {
+    "X-Count-Is-Part": {
+        "description": f"`true` where a search found more than {FEW:,} tasks: only among so many is counted then.",
+        "schema": {"type": "string", "const": "true"},
+    }
+}
 LIST_HEADERS = ETAG | {
     "X-Total-Count": {"description": "How many tasks match, on all pages.", "schema": {"type": "integer"}},
+    **PART,
     "X-Next-Cursor": {
         "description": "The `cursor` of the next page; absent on the last.",
         "schema": {"type": "string"},
@@ -150,11 +157,13 @@ def finish(request: HttpRequest, task_id: str) -> Json:
 @decorate_view(with_etag)
 def tasks(request: HttpRequest, response: HttpResponse, query: Query[ListQuery]) -> list[Json]:
     """List tasks, newest first unless asked otherwise; `X-Total-Count` says how many there are in all."""
-    found, total, cursor = query.page()
-    response.headers["X-Total-Count"] = str(total)
-    if cursor:
-        response.headers["X-Next-Cursor"] = cursor
-    return [task_json(task) for task in found]
+    page = query.page()
+    response.headers["X-Total-Count"] = str(page.total)
+    if page.is_part:
+        response.headers["X-Count-Is-Part"] = "true"
+    if page.cursor:
+        response.headers["X-Next-Cursor"] = page.cursor
+    return [task_json(task) for task in page.tasks]
 
 
 @router.get(
@@ -221,10 +230,14 @@ def stats(request: HttpRequest) -> Json:
     response={200: Counts, 422: InvalidInput},
     operation_id="count_tasks",
     summary="Count tasks by their states",
+    openapi_extra={"responses": {200: {"headers": PART}}},
 )
-def counts(request: HttpRequest, query: Query[Filters]) -> Json:
+def counts(request: HttpRequest, response: HttpResponse, query: Query[Filters]) -> Json:
     """Count the tasks that a list with these filters holds, state by state."""
-    return query.narrowed().count_by_status()
+    counts, is_part = query.counts()
+    if is_part:
+        response.headers["X-Count-Is-Part"] = "true"
+    return counts
 
 
 @router.get(

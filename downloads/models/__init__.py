@@ -5,7 +5,9 @@ from downloads.models.cookie_jar import CookieJar
 from downloads.models.host import Host
 from downloads.models.idempotency import AnsweredRequest, KeyReused
 from downloads.models.preset import Preset
+from downloads.models.search import FEW
 from downloads.models.site_rule import Manners, ProxyUnreadable, SiteRule, SiteSettings
+from downloads.models.tally import sum_up
 from downloads.models.task import (
     CLEAN_SLATE,
     GOES_ON,
@@ -29,6 +31,7 @@ __all__ = [
     "ALWAYS",
     "BEAT_EVERY",
     "CLEAN_SLATE",
+    "FEW",
     "GOES_ON",
     "ID_LENGTH",
     "LEASE",
@@ -61,4 +64,5 @@ __all__ = [
     "WebhookEndpoint",
     "WorkerProcess",
     "new_task_id",
+    "sum_up",
 ]

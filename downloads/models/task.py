@@ -1,20 +1,18 @@
 """The task, its attempts, and every verb that changes them. The row is the truth; all else is made from it."""
 
 import logging
-import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import reduce
-from operator import or_
 from typing import Any, Self
 from uuid import UUID, uuid4
 
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import IntegrityError, models, transaction
-from django.db.models import Avg, Case, Count, F, Max, Min, Q, Sum, Value, When
-from django.db.models.functions import Coalesce, Greatest, Lower, Now
+from django.db import IntegrityError, connection, models, transaction
+from django.db.models import Avg, Case, Count, F, Func, Max, Min, OuterRef, Q, Subquery, Sum, Value, When
+from django.db.models.functions import Cast, Coalesce, Greatest, Lower, Now
+from django.db.models.lookups import In
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
@@ -22,6 +20,8 @@ from downloads.engine.choices import Choices, from_builtins
 from downloads.engine.errors import Failure
 from downloads.engine.formats import PostProcessing, Quality
 from downloads.models.host import HostField
+from downloads.models.search import FEW, Among, candidates, holding
+from downloads.models.tally import tallies
 from downloads.models.webhook import WebhookDelivery
 from downloads.states import (
     FINISHED,
@@ -117,6 +117,24 @@ def _on_entering(status: Status) -> dict[str, Any]:
 class TaskQuerySet(models.QuerySet["Task"]):
     """The sets of tasks that the rest speaks of."""
 
+    # Of a search that found very many: the ids of so many of them that may be counted in time
+    sample: tuple[str, ...] | None = None
+
+    def _clone(self) -> Self:
+        clone: Self = super()._clone()  # type: ignore[misc]  # Django's own, which the stubs leave out
+        clone.sample = self.sample
+        return clone
+
+    def in_states(self, states: Collection[Status]) -> Self:
+        """In one of these states."""
+        if len(states) == 1:
+            return self.filter(status=next(iter(states)))
+        kept = self.tally()
+        if connection.vendor == "sqlite" and sum(kept[state] for state in states) > FEW:
+            # Without figures SQLite thinks that they are few, and would sort them all
+            return self.filter(In(Func(F("status"), template="+%(expressions)s"), list(states)))
+        return self.filter(status__in=states)
+
     def running(self) -> Self:
         """Held by a worker: looked up, downloading or converting. A playlist is held by none, whatever its items do."""
         # By a constraint these are the ones in the states of RUNNING; said so, both databases use the index of them.
@@ -128,7 +146,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def finished(self) -> Self:
         """Completed, failed or cancelled."""
-        return self.filter(status__in=FINISHED)
+        return self.in_states(FINISHED)
 
     def ready(self) -> Self:
         """Queued, and not told to wait any longer: a worker may claim it. A playlist is queued by its items alone."""
@@ -182,7 +200,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """
         with_kept = Task.objects.filter(keep=True, playlist__isnull=False).values("playlist")
         found = self.older_than(age).top_level().filter(keep=False).exclude(pk__in=with_kept)
-        found = found.annotate(weight=F("stored_bytes") + Coalesce(Sum("items__stored_bytes"), 0))
+        items = Task.objects.filter(playlist=OuterRef("pk")).order_by().values("playlist")
+        of_items = Subquery(items.values(sum=Cast(Sum("stored_bytes"), models.BigIntegerField())))
+        found = found.annotate(weight=F("stored_bytes") + Coalesce(of_items, 0))
         return found.order_by("finished_at", "pk")
 
     def stored_bytes(self) -> int:
@@ -193,12 +213,27 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return stored
 
     def matching(self, text: str) -> Self:
-        """Title, link or uploader hold this text, whatever its case; nothing in it is a wild card."""
-        # SQLite's LIKE knows the case of ASCII alone; regular expressions know every script's, but are slow there.
-        has_case = any(letter.lower() != letter.upper() for letter in text if not letter.isascii())
-        lookup, wanted = ("iregex", re.escape(text)) if has_case else ("icontains", text)
-        columns = ("title", "url", "uploader")
-        return self.filter(reduce(or_, (Q((f"{column}__{lookup}", wanted)) for column in columns)))
+        """Title, link or uploader hold this text, whatever its case; nothing in it is a wild card.
+
+        Where more than `FEW` tasks may hold it, these are only counted among so many of them: see `counted`.
+        """
+        if "\0" in text:
+            return self.none()
+        ids = candidates(text)
+        found = self.filter(holding(text))
+        if len(ids) <= FEW:
+            return found.filter(Among(ids))
+        found.sample = ids[:FEW]
+        return found
+
+    def counted(self) -> Self:
+        """Those that are counted: all, or what is among the `sample` if a search found too many for that."""
+        return self if self.sample is None else self.filter(Among(self.sample))
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether that is all of them; if not, there may be more."""
+        return self.sample is None
 
     def top_level(self) -> Self:
         """What somebody has added: all but the items of playlists."""
@@ -211,8 +246,16 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def count_by_status(self) -> dict[str, int]:
         """How many there are in each state; states without any are there too."""
-        found = dict(self.order_by().values_list("status").annotate(Count("pk")))
+        found = dict(self.counted().order_by().values_list("status").annotate(count=Count("*")))
         return {status.value: found.get(status, 0) for status in Status}
+
+    def tally(self, *, is_top_level: bool = False) -> dict[str, int]:
+        """How many of all, or of all but the items of playlists, are in each state; at once, however many there are."""
+        found = dict.fromkeys(map(str, Status), 0)
+        for each in tallies():
+            if not (is_top_level and each.is_item):
+                found[each.status] += each.count
+        return found
 
     def bytes_to_come(self) -> int:
         """How many bytes the running ones still have to fetch, as far as it is known."""
@@ -335,16 +378,14 @@ class TaskQuerySet(models.QuerySet["Task"]):
             WebhookDelivery.objects.announce(status, self.filter(pk=playlist.pk))
 
     def stats(self) -> dict[str, int]:
-        """Count all tasks by what becomes of them, by one query; of a playlist its items count, not itself."""
-        tasks = self.filter(is_playlist=False).order_by().values_list("status")
-        figures = {"count": Count("*"), "fetched": Coalesce(Sum("downloaded_bytes"), 0)}
-        # Apart, since of the many that have ended the index `task_ended` holds all of it
-        ended = tasks.filter(finished_at__isnull=False).annotate(**figures, line=Value(0))
-        others = tasks.filter(finished_at__isnull=True).annotate(**figures, line=Coalesce(Sum("speed"), 0))
-        rows = list(others.union(ended, all=True))
+        """Count all tasks by what becomes of them; of a playlist its items count, not itself."""
+        kept = [each for each in tallies() if not each.is_playlist]
+        unfinished = self.filter(is_playlist=False, finished_at__isnull=True)
+        fetched: int = unfinished.aggregate(sum=Coalesce(Sum("downloaded_bytes"), 0))["sum"]
+        speed: int = self.running().aggregate(sum=Coalesce(Sum("speed"), 0))["sum"]
 
         def count(statuses: Iterable[Status]) -> int:
-            return sum(number for status, number, *_ in rows if status in statuses)
+            return sum(each.count for each in kept if Status(each.status) in set(statuses))
 
         return {
             "total_tasks": count(Status),
@@ -352,8 +393,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
             "completed_tasks": count([Status.COMPLETED]),
             "failed_tasks": count([Status.FAILED]),
             "pending_tasks": count(WAITING),
-            "total_downloaded_bytes": sum(fetched for _status, _number, fetched, _line in rows),
-            "current_speed": sum(line for status, _number, _fetched, line in rows if status in RUNNING),
+            "total_downloaded_bytes": fetched + sum(each.fetched for each in kept),
+            "current_speed": speed,
             "cancelled_tasks": count([Status.CANCELLED]),
             "paused_tasks": count([Status.PAUSED]),
         }
@@ -425,7 +466,7 @@ class Task(models.Model):
 
     # A playlist and its items. It does no work of its own: what it is, is derived from what they are.
     is_playlist = models.BooleanField(_("playlist"), default=False)
-    playlist = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="items")
+    playlist = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="items", db_index=False)
     playlist_index = models.PositiveIntegerField(_("place in the playlist"), default=0)
     playlist_total = models.PositiveIntegerField(_("entries on the site"), default=0)
     playlist_skipped = models.PositiveIntegerField(_("entries that were here already"), default=0)
@@ -480,8 +521,15 @@ class Task(models.Model):
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="task_newest"),
             models.Index(fields=["status", "-created_at", "-id"], name="task_by_status"),
+            # For the other orders of those in one state, which may be most tasks, or all that come last in the order
+            models.Index(fields=["status", "id"], name="task_in_state"),
+            models.Index("status", Lower("title"), "id", name="task_in_state_by_title"),
+            models.Index(fields=["status", "file_size", "id"], name="task_in_state_by_size"),
+            models.Index(fields=["status", "finished_at", "id"], name="task_in_state_by_end"),
             models.Index(fields=["created_at"], name="task_queued", condition=Q(status="queued")),
             models.Index(fields=["id"], name="task_running", condition=Q(lease__isnull=False)),
+            # Not of those in none, or else SQLite looks for these by it and sorts them all
+            models.Index(fields=["playlist"], name="task_of_playlist", condition=Q(playlist__isnull=False)),
             models.Index(Lower("title"), "id", name="task_by_title"),
             models.Index(fields=["file_size", "id"], name="task_by_size"),
             # PostgreSQL has another beside it (migration 0018): it sorts what has not ended to the other side

@@ -19,10 +19,11 @@ export function remove(ids, deleteFiles) {
   return send(`${API}/batch/delete?delete_file=${deleteFiles}`, ids, { keepalive: true });
 }
 
-/** One page of the list. @returns {Promise<{tasks: object[], total: number}>} */
+/** One page of the list. `isPart`: there may be more than the total. @returns {Promise<{tasks: object[], total: number, isPart: boolean}>} */
 export async function list(query) {
   const response = await ask(`${API}/tasks?${new URLSearchParams(query)}`);
-  return { tasks: await response.json(), total: Number(response.headers.get("X-Total-Count")) };
+  const isPart = response.headers.has("X-Count-Is-Part");
+  return { tasks: await response.json(), total: Number(response.headers.get("X-Total-Count")), isPart };
 }
 
 export const counts = (query) => body(ask(`${API}/counts?${new URLSearchParams(query)}`));

@@ -23,6 +23,7 @@ const listeners = [];
 const leaving = new Set(); // deleted here, and perhaps not there yet
 let ids = (data.tasks ?? []).map((task) => task.id);
 let total = data.total ?? 0;
+let more = data.is_part ? "+" : "";
 let counts = data.counts ?? {};
 let asked = data.asked;
 let question, isAsking, isStale, hasComplained, askedAt = 0;
@@ -194,6 +195,7 @@ function query() {
 function takePage(page, found) {
   counts = found;
   total = page.total;
+  more = page.isPart ? "+" : "";
   for (const task of page.tasks) {
     const before = tasks.get(task.id);
     if (!before || before.revision < task.revision) tasks.set(task.id, task);
@@ -266,8 +268,8 @@ function removeRow(id, row) {
 function fillAround(number) {
   for (const tab of document.querySelectorAll("[data-tab]")) {
     const count = data.tabs[tab.dataset.tab].reduce((sum, status) => sum + counts[status], 0);
-    tab.querySelector(".count").textContent = numberText(count);
-    tab.toggleAttribute("data-empty", count === 0);
+    tab.querySelector(".count").textContent = numberText(count) + more;
+    tab.toggleAttribute("data-empty", count === 0 && !more);
     if (tab.dataset.tab === asked.tab) tab.setAttribute("aria-current", "page");
     else tab.removeAttribute("aria-current");
     tab.href = address({ ...asked, tab: tab.dataset.tab, page: 1 });
@@ -277,7 +279,7 @@ function fillAround(number) {
   document.getElementById("nothing").hidden = number > 0 || !isNarrowed;
   const pages = Math.max(1, Math.ceil(total / data.page_size));
   document.getElementById("pages").hidden = pages === 1;
-  const blanks = { number: numberText(asked.page), total: numberText(pages) };
+  const blanks = { number: numberText(asked.page), total: numberText(pages) + more };
   document.getElementById("page-number").textContent = phrase("page", blanks);
   for (const [id, page] of [["newer", asked.page - 1], ["older", asked.page + 1]]) {
     const link = document.getElementById(id);
