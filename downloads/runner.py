@@ -292,12 +292,12 @@ class Run:
         now = time.monotonic()
         if self._stopping.is_set():
             return Interruption.SHUTDOWN
-        if self._is_after_hours():
-            return Interruption.HOURS
         if child.ended:
             return self._failure(Reason.KILLED, "the engine's process ended without a word")
         if now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
+            if self._is_after_hours():
+                return Interruption.HOURS
             stop = stops.asked(self._task.id, self._lease)
             if stop == Stop.FINISH:
                 child.finish()

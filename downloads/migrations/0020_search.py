@@ -18,9 +18,11 @@ TABLES = (
     "CREATE VIRTUAL TABLE downloads_searchterm USING fts5vocab(downloads_search, instance)",
 )
 
+
 def padded(row):
     """Two more characters, so that a piece begins at each of the others; `printf` ends a text where LIKE does, at NUL."""
     return ", ".join(f"printf('%s' || char(10, 10), {row}.{column})" for column in SEARCHED)
+
 
 NUMBER = "SELECT number FROM downloads_searchedtask WHERE task_id ="
 PUT = f"INSERT INTO downloads_search (rowid, title, url, uploader) VALUES (({NUMBER} NEW.id), {padded('NEW')});"
@@ -58,7 +60,8 @@ $$
 """
 INDEX = (
     "CREATE INDEX task_pieces ON downloads_task USING gin ((downloads_pieces(title, url, uploader)) COLLATE \"C\")"
-)# So that PostgreSQL knows how many rows a text is in, and does not sort those of a frequent one
+)
+# So that PostgreSQL knows how many rows a text is in, and does not sort those of a frequent one
 STATISTICS = "CREATE STATISTICS task_upper_{0} ON (upper({0}::text)) FROM downloads_task"
 
 
@@ -78,11 +81,13 @@ def make(apps, schema_editor):
         schema_editor.execute(statement, params=None)
     make_triggers(apps, schema_editor)
 
+
 def make_triggers(apps, schema_editor):
     """Make those that are not there, as after `downloads_task` was made anew."""
     if schema_editor.connection.vendor == "sqlite":
         for name, what in TRIGGERS.items():
             schema_editor.execute(f"CREATE TRIGGER IF NOT EXISTS {name} {what}", params=None)
+
 
 def drop(apps, schema_editor):
     if schema_editor.connection.vendor == "postgresql":
@@ -95,6 +100,7 @@ def drop(apps, schema_editor):
         schema_editor.execute(f"DROP TRIGGER {name}")
     for table in ("searchterm", "search", "searchedtask"):
         schema_editor.execute(f"DROP TABLE downloads_{table}")
+
 
 class Migration(migrations.Migration):
 
