@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 
 PROJECT = Path(__file__).resolve().parent.parent
 DATABASE = "db.sqlite3"
@@ -38,6 +40,12 @@ def new_postgres_database(environment):
 
 def _postgres_address(name):
     return urlsplit(POSTGRES)._replace(path=f"/{name}").geturl()
+
+
+def migrate(last=None):
+    """Bring the test's own database to this migration, or to the newest."""
+    executor = MigrationExecutor(connection)
+    executor.migrate([("downloads", last)] if last else executor.loader.graph.leaf_nodes("downloads"))
 
 
 def give_database(data, environment):

@@ -4,11 +4,11 @@ import re
 
 import pytest
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
 from downloads.models import Task, search
 from downloads.models.spelling import spellings
 from downloads.states import Status
+from tests.database import migrate
 from tests.tasks import task_in
 
 pytestmark = pytest.mark.django_db
@@ -232,17 +232,13 @@ def test_pieces_of_a_text_are_in_whatever_holds_it():
     assert search.pieces("音") == ["音"]
 
 
-def migrate(name):
-    MigrationExecutor(connection).migrate([("downloads", name)])
-
-
 @pytest.mark.django_db(transaction=True)
 def test_tasks_from_before_the_index_are_found_and_the_way_back_is_open():
     migrate("0018_orders_and_sums")
     try:
         task = task_in(Status.PENDING, title="音乐 older")
     finally:
-        migrate("0020_search")
+        migrate()
     assert found("older") == found("乐 ") == {task.pk}
 
 

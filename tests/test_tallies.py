@@ -5,13 +5,13 @@ from importlib import import_module
 
 import pytest
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.db.models import F
 from django.utils import timezone
 
 from downloads.models import Task, sum_up
 from downloads.models.tally import tallies
 from downloads.states import Status
+from tests.database import migrate
 from tests.tasks import task_in
 
 pytestmark = pytest.mark.django_db
@@ -114,15 +114,12 @@ def test_changes_are_rows_of_their_own_until_they_are_summed_up(library):
 
 @pytest.mark.django_db(transaction=True)
 def test_tasks_from_before_the_tallies_count_and_the_way_back_is_open():
-    def migrate(name):
-        MigrationExecutor(connection).migrate([("downloads", name)])
-
     migrate("0020_search")
     try:
         task_in(Status.COMPLETED, finished_at=timezone.now(), downloaded_bytes=5)
         task_in(Status.PENDING, playlist=task_in(Status.PENDING, is_playlist=True))
     finally:
-        migrate("0021_tallies")
+        migrate()
     assert kept() == counted()
     Task.objects.all().delete()
     assert kept() == {}

@@ -49,13 +49,20 @@ FILL = (
     "FROM downloads_searchedtask CROSS JOIN downloads_task AS t ON t.id = task_id ORDER BY number",
 )
 
-# Upper case as Django's `icontains` has it, and with one way to sort, whatever the database's own is
+# Upper case as Django's `icontains` has it, and with one way to sort, whatever the database's own is. Not by `substr`,
+# which counts a text's characters anew from its beginning: a link of 8,000 took half a second.
 PIECES = """
 CREATE OR REPLACE FUNCTION downloads_pieces(title text, url text, uploader text) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 10000 AS $$
-    SELECT array_agg(substr(part, place, size))
+    SELECT array_agg(piece)
     FROM unnest(ARRAY[upper(title), upper(url), upper(uploader)]) AS part,
-        generate_series(1, length(part)) AS place, generate_series(1, 3) AS size
+        LATERAL (
+            SELECT letter, lead(letter) OVER next AS second, lead(letter, 2) OVER next AS third
+            FROM unnest(string_to_array(part, NULL)) WITH ORDINALITY AS letters(letter, place)
+            WINDOW next AS (ORDER BY place)
+        ) AS letters,
+        LATERAL (VALUES (letter), (letter || second), (letter || second || third)) AS pieces(piece)
+    WHERE piece IS NOT NULL
 $$
 """
 INDEX = (
