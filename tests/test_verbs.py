@@ -154,8 +154,13 @@ def test_the_feed_tells_of_a_change(service):
     with service.feed() as feed:
         feed.hear()
         patch(service, task_id, quality="480p")
-        news = feed.hear_until(lambda message: message["type"] == "task")
-    assert (news["task"]["id"], news["task"]["quality"]) == (task_id, "480p")
+        feed.hear_until(lambda message: (message["type"], quality_of(message, task_id)) == ("task", "480p"))
+
+
+def quality_of(message, task_id):
+    """What the message says of this task."""
+    task = message.get("task", {})
+    return task["quality"] if task.get("id") == task_id else None
 
 
 def test_stats_count_as_specified(service, running):
