@@ -97,7 +97,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
 
     async def dispatch(self, message: Json) -> None:
         """Take news in without Channels' look at the database's connections, which is a thread's work for each."""
-        if message["type"] == "feed.event":
+        if message["type"] == live.MESSAGE_TYPE:
             await self.feed_event(message)
         else:
             await super().dispatch(message)
