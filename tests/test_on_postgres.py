@@ -27,8 +27,16 @@ def service_on_postgres(tmp_path, database_url):
 
 
 def test_the_rows_keep_their_promises_on_postgresql_too(database_url):
-    # the others in `make test-all`
-    names = ("task", "life_of_a_task", "turns", "machines", "search_index", "tallies")
+    names = (
+        "task",
+        "life_of_a_task",
+        "turns",
+        "machines",
+        "worker_processes",
+        "dashboard",
+        "search_index",
+        "tallies",
+    )
     tests = [f"tests/test_{name}.py" for name in names]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests],
