@@ -4,9 +4,14 @@
 
 `GET /path?rate=N&delay=S` sends a file of the folder: `rate` in bytes a second for each connection, `delay` in seconds
 before each answer. Ranges, `ETag` and `Last-Modified` are as usual; directories and other methods are not.
+
+`GET /sent` says when what went out of all files with a rate: by path with its query, for each request the pairs of a
+moment (seconds of the monotonic clock, which all processes of a machine share) and the position in the file up to which
+it was sent then.
 """
 
 import argparse
+import json
 import re
 import sys
 import threading
@@ -19,6 +24,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 TYPES = {".mp4": "video/mp4", ".m3u8": "application/vnd.apple.mpegurl", ".ts": "video/mp2t"}
 TICKS_PER_SECOND = 100
+LEAST_AT_ONCE = 4096  # bytes: smaller pieces cost the machine more than what is measured on it
 
 
 class Origin:
@@ -27,6 +33,7 @@ class Origin:
     def __init__(self, folder, port=0):
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.folder = Path(folder).resolve()
+        self._server.sent = {}
         self.port = self._server.server_address[1]
 
     def __enter__(self):
@@ -55,6 +62,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         url = urlsplit(self.path)
+        if url.path == "/sent":
+            self._tell_what_was_sent()
+            return
         query = dict(parse_qsl(url.query))
         file = (self.server.folder / unquote(url.path).lstrip("/")).resolve()
         if not file.is_relative_to(self.server.folder) or not file.is_file():
@@ -91,13 +101,25 @@ class _Handler(BaseHTTPRequestHandler):
             with file.open("rb") as source:
                 self._send_span(source, first, end, rate)
 
+    def _tell_what_was_sent(self):
+        body = json.dumps(self.server.sent).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
     def _send_span(self, source, first, end, rate):
-        step = max(1, rate // TICKS_PER_SECOND) if rate else end - first
+        step = max(LEAST_AT_ONCE, rate // TICKS_PER_SECOND) if rate else end - first
+        sent = []
+        if rate:
+            self.server.sent.setdefault(self.path, []).append(sent)
         began = time.monotonic()
         for position in range(first, end, step):
             upto = min(position + step, end)
             self.connection.sendfile(source, position, upto - position)
             if rate:
+                sent.append((time.monotonic(), upto))
                 time.sleep(max(began + (upto - first) / rate - time.monotonic(), 0))
 
 

@@ -1,7 +1,7 @@
 """The only speaker to the channel layer. Whatever is said here reaches every WebSocket client, from any thread.
 
 News goes out at once, and what is said within the next moment goes together in one message, of all tasks. A message
-carries its publisher and a number that grows by one, so that a consumer notices what the layer dropped; each piece of
+carries its publisher and a number that grows by one, so that a listener notices what the layer dropped; each piece of
 news carries the task's revision, so that late news about an earlier state is known as such.
 """
 
@@ -25,7 +25,7 @@ MESSAGE_TYPE = "feed.event"
 TICK: Final = 0.05  # seconds between two messages
 MOST: Final = 200  # pieces of news in one message
 FLUSH_LIMIT: Final = 2.0  # seconds
-LOST: Final = "A message to the feed was lost (%s); consumers will catch up from the database."
+LOST: Final = "A message to the feed was lost (%s); listeners will catch up from the database."
 
 News = dict[str, Any]
 

@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from downloads.engine import releases
+from downloads.frames import MANY_FRAMES
 from downloads.models import Attempt, Task, WebhookDelivery
 from downloads.models.webhook import DeliveryStatus
 from downloads.states import Outcome, Status
@@ -158,6 +159,8 @@ def counted_sockets(application: Any) -> Any:  # noqa: ANN401  channels and Djan
                 sockets.inc()
             elif message["type"] == "websocket.send":
                 frames.inc()
+            elif message["type"] == MANY_FRAMES:
+                frames.inc(message["count"])
             await send(message)
 
         try:

@@ -16,7 +16,7 @@ from downloads.engine.process import Engine
 from downloads.models import ONLY, Tuning
 from downloads.models.tuning import RECENT
 from tests import ytdlp
-from tests.browser import ARGUMENTS, CHROMIUM, SAYS_REFUSED, leave
+from tests.browser import ARGUMENTS, CHROMIUM, SAYS_SO_ITSELF, leave
 from tests.jobs import Jobs
 from tests.origin import Origin, make_media, media_folder
 from tests.service import Service
@@ -182,7 +182,7 @@ def visit(profile, service):
     yield visit
     for page in pages:
         leave(page, service.url)
-    assert [text for text in complaints if not SAYS_REFUSED.search(text)] == []
+    assert [text for text in complaints if not SAYS_SO_ITSELF.search(text)] == []
     assert hosts - {""} == {urlsplit(service.url).netloc}
 
 

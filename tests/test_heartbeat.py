@@ -3,7 +3,7 @@
 import pytest
 from channels.testing import WebsocketCommunicator
 
-from downloads import consumers
+from downloads import consumers, hub
 from downloads.models import Task
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 async def client(monkeypatch, settings):
-    monkeypatch.setattr(consumers, "SILENCE", 0.2)
+    monkeypatch.setattr(hub, "SILENCE", 0.2)
     client = WebsocketCommunicator(
         consumers.FeedConsumer.as_asgi(), "/api/downloads/ws", headers=[(b"host", b"localhost")]
     )

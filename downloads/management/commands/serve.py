@@ -1,5 +1,6 @@
 """`manage.py serve`: the whole service in one process, or the web's part of it."""
 
+import gc
 import os
 import socket
 from argparse import ArgumentParser
@@ -53,6 +54,7 @@ class Command(BaseCommand):
         def ready() -> None:
             live.use_loop(reactor._asyncioEventloop)  # noqa: SLF001  Daphne does so too
             self._announce(host, port)
+            gc.freeze()  # what is here now stays: no collection has to look at it again
 
         run_server(application, host, port, ready)
 
