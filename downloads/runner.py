@@ -29,6 +29,7 @@ from downloads.library import Finished, LibraryUnreachable, is_remote, library
 from downloads.models import (
     GOES_ON,
     MAX_FAILURES,
+    PROGRESS,
     CookieJar,
     Facts,
     Host,
@@ -39,12 +40,12 @@ from downloads.models import (
     Task,
     Tuning,
 )
+from downloads.reports import WRITE_EVERY, reports
 from downloads.sealing import Unreadable, unseal
 from downloads.states import Status, Stop, Wait
 from downloads.stops import stops
 
 LOOK_EVERY = 0.2  # seconds: how soon a request to stop is seen
-WRITE_EVERY = 1.0  # seconds: how old the progress in the row may be
 SHARE_EVERY = 1.0  # seconds: how soon a limit for all holds, when there are more of them
 RENEW_EVERY = 5.0  # seconds, when there is no progress to write
 # A result that failed its proof is fetched once more from nothing, not five times: the site's word may be what is wrong
@@ -146,6 +147,7 @@ class Run:
             ending = self._run_child()
         finally:
             stops.let_go(self._task.id)
+            reports.forget(self._task.id)
         self._end(ending)
 
     # While it runs
@@ -261,19 +263,14 @@ class Run:
         task.speed = event.speed
         task.eta = event.eta
         live.progressed(task)
-        if time.monotonic() - self._renewed_at >= WRITE_EVERY:
-            self._renew()
+        reports.note(task, self._lease)
+        self._renewed_at = time.monotonic()
 
     def _renew(self) -> None:
+        """Write how far it is now, before something else is written of the task."""
         task = self._task
-        task.renew(
-            self._lease,
-            progress_percentage=task.progress_percentage,
-            downloaded_bytes=task.downloaded_bytes,
-            total_bytes=task.total_bytes,
-            speed=task.speed,
-            eta=task.eta,
-        )
+        reports.forget(task.id)
+        task.renew(self._lease, **{name: getattr(task, name) for name in PROGRESS})
         self._renewed_at = time.monotonic()
         if task.playlist_id:
             playlists.progressed(task.playlist_id)
@@ -306,7 +303,9 @@ class Run:
         if overdue := self._watchdog.overdue():
             return overdue
         if now - self._renewed_at >= RENEW_EVERY:
-            self._renew()
+            reports.note(self._task, self._lease)
+            self._renewed_at = now
+        reports.write_if_due()
         return None
 
     def _is_after_hours(self) -> bool:
