@@ -8,13 +8,11 @@ from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
-from django.core.cache import cache
 from playwright.sync_api import sync_playwright
 
 from downloads.engine.ffmpeg import prepare_toolbox
 from downloads.engine.process import Engine
 from downloads.models import ONLY, Tuning
-from downloads.models.tuning import RECENT
 from tests import ytdlp
 from tests.browser import ARGUMENTS, CHROMIUM, SAYS_SO_ITSELF, leave
 from tests.jobs import Jobs
@@ -207,4 +205,4 @@ def tune(db):
         return Tuning.objects.update_or_create(pk=ONLY, defaults=columns)[0]
 
     yield tune
-    cache.delete(RECENT)
+    Tuning.objects.forget()

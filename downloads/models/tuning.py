@@ -1,11 +1,12 @@
 """What an administrator changes while the service runs: one row, read by every process on every machine."""
 
+import math
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.core.cache import cache
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -16,7 +17,6 @@ from downloads.hours import Hours
 
 ONLY: Final = 1  # the key of the only row
 ALWAYS: Final = "always"
-RECENT: Final = "tuning"  # where the row is kept in the cache of this process
 KEPT: Final = 1.0  # seconds: how soon a change is seen by another process
 
 
@@ -40,14 +40,22 @@ class InForce:
 class TuningManager(models.Manager["Tuning"]):
     """Finds the row, whether it is there or not."""
 
+    _recent: "Tuning"
+    _read_at = -math.inf
+
     def the_row(self) -> "Tuning":
         """The only one; until somebody has changed something it is empty, and not stored."""
         return self.filter(pk=ONLY).first() or Tuning(pk=ONLY)
 
     def in_force(self) -> InForce:
         """What holds now, by a row that was read within the last second."""
-        row: Tuning | None = cache.get_or_set(RECENT, self.the_row, KEPT)
-        return (row or self.the_row()).in_force()
+        if time.monotonic() - self._read_at >= KEPT:
+            self._recent, self._read_at = self.the_row(), time.monotonic()
+        return self._recent.in_force()
+
+    def forget(self) -> None:
+        """Read it anew the next time: it has changed."""
+        self._read_at = -math.inf
 
 
 class Tuning(models.Model):
@@ -80,7 +88,7 @@ class Tuning(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Django's interface
         """Save it; this process sees it at once."""
         super().save(*args, **kwargs)
-        cache.delete(RECENT)
+        Tuning.objects.forget()
 
     def in_force(self) -> InForce:
         """What holds by this row, and by the environment where it says nothing."""
