@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from downloads.api.schemas import TaskOut
 from tests.test_api import EXAMPLE, is_error
 
 TASKS = "/api/downloads/tasks"
@@ -192,3 +193,9 @@ def test_the_other_form_has_another_etag(service):
     path = f"{TASKS}/{service.add(EXAMPLE)}"
     answer = service.http.get(path)
     assert again(service, answer, path, envelope="true").status_code == 200
+
+
+def test_every_task_of_a_list_has_the_fields_that_the_document_names(service, tasks):
+    found = service.http.get(TASKS, params={"limit": 500}).json()
+
+    assert [TaskOut.model_validate(task, strict=False).model_dump(mode="json") for task in found] == found

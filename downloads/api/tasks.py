@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
+import msgspec
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 from ninja.decorators import decorate_view
@@ -155,15 +156,18 @@ def finish(request: HttpRequest, task_id: str) -> Json:
     openapi_extra={"responses": {200: {"headers": LIST_HEADERS}, 304: {"headers": LIST_HEADERS}}},
 )
 @decorate_view(with_etag)
-def tasks(request: HttpRequest, response: HttpResponse, query: Query[ListQuery]) -> list[Json]:
+def tasks(request: HttpRequest, query: Query[ListQuery]) -> HttpResponse:
     """List tasks, newest first unless asked otherwise; `X-Total-Count` says how many there are in all."""
     page = query.page()
+    # Ninja would check each field that we wrote and copy it, which takes as long as all the rest of the list
+    body = msgspec.json.encode([task_json(task) for task in page.tasks])
+    response = HttpResponse(body, content_type="application/json; charset=utf-8")
     response.headers["X-Total-Count"] = str(page.total)
     if page.is_part:
         response.headers["X-Count-Is-Part"] = "true"
     if page.cursor:
         response.headers["X-Next-Cursor"] = page.cursor
-    return [task_json(task) for task in page.tasks]
+    return response
 
 
 @router.get(
