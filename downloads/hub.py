@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from downloads import access, live
 from downloads.frames import DELETED, Frame, Frames
 from downloads.models import Task
-from downloads.schemas import progress_json, task_json
+from downloads.schemas import progress_json, readable, task_json
 
 SILENCE: Final = 30.0  # seconds until a heartbeat
 NEWEST_FINISHED: Final = 500  # how many tasks `initial` holds, unless more are unfinished
@@ -269,9 +269,9 @@ def _unwelcome(callers: set[tuple[access.Caller, str]]) -> set[tuple[access.Call
 
 def snapshot() -> tuple[list[Task], Frame]:
     """Every unfinished task, and the newest finished ones up to 500 in all, newest first; and the frame of them."""
-    unfinished = list(Task.objects.unfinished())
+    unfinished = readable(Task.objects.unfinished())
     room = max(NEWEST_FINISHED - len(unfinished), 0)
-    finished = list(Task.objects.finished().newest_first()[:room])
+    finished = readable(Task.objects.finished().newest_first()[:room])
     tasks = sorted([*unfinished, *finished], key=lambda task: (task.created_at, task.id), reverse=True)
     return tasks, Frame.of({"type": "initial", "tasks": [task_json(task) for task in tasks]})
 

@@ -1,12 +1,29 @@
 """The JSON shapes of a task, shared by the API and the feed."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, cast
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from downloads.models import MAX_FAILURES, Task
 from downloads.states import Status
+
+# What `task_json` and `progress_json` read
+COLUMNS: Final = (
+    *("id", "url", "title", "status", "progress_percentage", "downloaded_bytes", "total_bytes", "speed", "eta"),
+    *("created_at", "started_at", "finished_at", "error_message", "error_code", "error_reason", "quality"),
+    *("post_processing", "choices", "custom_filename", "keep", "stop", "failures", "available_at", "waits_for"),
+    *("needed_bytes", "usable_bytes", "site", "uploader", "duration", "thumbnail", "has_picture", "is_live"),
+    *("is_playlist", "playlist_id", "playlist_index", "playlist_total", "playlist_skipped", "file_name"),
+    *("side_files", "file_size", "revision"),
+)
+
+
+def readable(tasks: QuerySet[Task]) -> list[Task]:
+    """These tasks as far as it takes to show them: rows with the same names, for less than half of what models cost."""
+    rows = tasks.values_list(*COLUMNS, *tasks.query.annotation_select, named=True)
+    return cast("list[Task]", list(rows))
 
 
 def epoch(moment: datetime | None) -> float | None:

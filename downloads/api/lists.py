@@ -188,8 +188,8 @@ class ListQuery(Filters):
         description="The `X-Next-Cursor` of the page before, asked for with the same order and filters.",
     )
 
-    def page(self) -> Listed:
-        """What is asked for.
+    def page(self, read: Callable[[TaskQuerySet], list[Task]] = list) -> Listed:
+        """What is asked for, as `read` reads it from the database.
 
         Raises:
             Refused: VALIDATION_ERROR, an unknown status or a cursor that is not ours.
@@ -199,7 +199,7 @@ class ListQuery(Filters):
         if self.order.column not in MOMENTS:
             rest = rest.annotate(sort_key=KEYS[self.order.column])
         end = self.offset + self.limit
-        rows = list(rest.order_by(*self._ordering())[self.offset : end + 1])
+        rows = read(rest.order_by(*self._ordering())[self.offset : end + 1])
         tasks = rows[: self.limit]
         cursor = self._cursor(tasks[-1]) if len(rows) > self.limit else ""
         total = sum(self.counts()[0].values()) if self.is_tallied else found.counted().count()
@@ -234,7 +234,7 @@ class ListQuery(Filters):
         return self._signed(task.sort_key, task)  # type: ignore[attr-defined]  # the annotation
 
     def _signed(self, key: str | int, task: Task) -> str:
-        return Signer(salt="cursor").sign_object([self.order, key, task.pk], compress=True)
+        return Signer(salt="cursor").sign_object([self.order, key, task.id], compress=True)
 
     def _opened(self) -> tuple[Any, str]:
         try:

@@ -28,7 +28,7 @@ from downloads.api.wishes import TaskIn, TaskPatch, changes_of, wish_of
 from downloads.models import FEW, Attempt, Task
 from downloads.operations import Wish
 from downloads.refusals import Refused
-from downloads.schemas import epoch, task_json
+from downloads.schemas import epoch, readable, task_json
 from downloads.states import Status
 
 router = Router(tags=["Tasks"])
@@ -158,7 +158,7 @@ def finish(request: HttpRequest, task_id: str) -> Json:
 @decorate_view(with_etag)
 def tasks(request: HttpRequest, query: Query[ListQuery]) -> HttpResponse:
     """List tasks, newest first unless asked otherwise; `X-Total-Count` says how many there are in all."""
-    page = query.page()
+    page = query.page(readable)
     # Ninja would check each field that we wrote and copy it, which takes as long as all the rest of the list
     body = msgspec.json.encode([task_json(task) for task in page.tasks])
     response = HttpResponse(body, content_type="application/json; charset=utf-8")
