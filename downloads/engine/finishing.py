@@ -89,10 +89,17 @@ class Finisher:
             notes=tuple(self._notes),
         )
 
+    @property
+    def _is_audio(self) -> bool:
+        return self._job.post_processing is PostProcessing.AUDIO
+
     def _picture_of(self, source: Path, media: Media) -> Pictures | None:
         folder = self._folder / _FRAME_FOLDER  # of its own: a picture of the site's may still come late
         folder.mkdir(exist_ok=True)
-        found = pictures.of_video(source, media, folder, self._toolbox)
+        # A file with a cover of its own may need it once more: not every container is copied with it
+        has_cover = any(stream.is_attached_picture for stream in media.streams)
+        with_cover = has_cover or self._is_audio or self._choices.thumbnail is not Place.NONE
+        found = pictures.of_video(source, media, folder, self._toolbox, with_cover=with_cover)
         if found:
             show(found, self._folder, self._say)
         return found
@@ -126,9 +133,9 @@ class Finisher:
     def _extras(self, file: Path, timeline: Timeline, texts: list[Text], picture: Pictures | None) -> Extras:
         """What is to go into the file, and can."""
         choices, holds = self._choices, _holds(file)
-        is_audio = self._job.post_processing is PostProcessing.AUDIO
+        cover = picture.cover if picture else None
         wants_chapters = choices.chapters or bool(self._collected.segments and choices.sponsorblock is Sponsors.MARK)
-        wants_tags = choices.metadata or is_audio
+        wants_tags = choices.metadata or self._is_audio
         if holds is _NOTHING and (choices.metadata or wants_chapters):
             self._notes.append(notes.NO_TAGS.format(suffix=file.suffix))
             return Extras()
@@ -140,8 +147,8 @@ class Finisher:
             tags=tags(self._info, with_description=choices.metadata) if wants_tags else {},
             chapters=chapters(self._info, timeline, marked) if wants_chapters and holds.chapters else (),
             texts=tuple(texts) if embeds_texts else (),
-            cover=picture.cover if picture else None,
-            adds_cover=bool(picture and holds.cover and (is_audio or choices.thumbnail is Place.EMBED)),
+            cover=cover,
+            adds_cover=bool(cover and holds.cover and (self._is_audio or choices.thumbnail is Place.EMBED)),
             keeps_own_tags=is_bare(self._info),
         )
 
@@ -161,7 +168,7 @@ class Finisher:
     def _beside(self, extras: Extras, texts: Sequence[Text], picture: Pictures | None) -> list[messages.SideFile]:
         """What was asked for, and is not in the file."""
         side = [messages.SideFile(name=text.path.name, suffix=f".{text.tag}.srt") for text in texts if not extras.texts]
-        if picture and self._choices.thumbnail is not Place.NONE and not extras.adds_cover:
+        if picture and picture.cover and self._choices.thumbnail is not Place.NONE and not extras.adds_cover:
             cover = picture.cover.rename(self._folder / "beside.jpg")
             side.append(messages.SideFile(name=cover.name, suffix=".jpg"))
         return side

@@ -28,10 +28,10 @@ _SCALE: Final = (
 
 @dataclass(frozen=True)
 class Pictures:
-    """One picture as two JPEGs: `page` is at most 640 pixels wide, `cover` at most 1920 on its longer side."""
+    """One picture as JPEGs: `page` is at most 640 pixels wide, `cover`, where it is wanted, 1920 on its longer side."""
 
     page: Path
-    cover: Path
+    cover: Path | None
 
 
 def of_site(fetcher: Fetcher, folder: Path, toolbox: Toolbox) -> Pictures | None:
@@ -45,13 +45,13 @@ def of_site(fetcher: Fetcher, folder: Path, toolbox: Toolbox) -> Pictures | None
     return None
 
 
-def of_video(path: Path, media: Media, folder: Path, toolbox: Toolbox) -> Pictures | None:
+def of_video(path: Path, media: Media, folder: Path, toolbox: Toolbox, *, with_cover: bool) -> Pictures | None:
     """A frame of the video, or the cover that is in the file; `None` where there is neither."""
     if not any(stream.kind == "video" for stream in media.streams):
         return None
     seek = ["-ss", f"{(media.duration or 0) * _SEEK:.3f}"] if media.videos else []
     with suppress(FfmpegFailed):
-        return _made([*seek, *input_arguments(path)], folder, toolbox)
+        return _made([*seek, *input_arguments(path)], folder, toolbox, with_cover=with_cover)
     return None
 
 
@@ -63,18 +63,13 @@ def _addresses(info: Mapping[str, Any]) -> Iterable[tuple[str, dict[str, str]]]:
             yield address, each.get("http_headers") or {}
 
 
-def _made(source: list[str], folder: Path, toolbox: Toolbox) -> Pictures:
-    pictures = Pictures(folder / "page.jpg", folder / "cover.jpg")
-    run_briefly(
-        toolbox,
-        [
-            *source,
-            *_output(pictures.page, _PAGE_WIDTH, _PAGE_HEIGHT),
-            *_output(pictures.cover, _COVER_SIDE, _COVER_SIDE),
-        ],
-        timeout=_TIME_LIMIT,
-    )
-    return pictures
+def _made(source: list[str], folder: Path, toolbox: Toolbox, *, with_cover: bool = True) -> Pictures:
+    page, cover = folder / "page.jpg", folder / "cover.jpg" if with_cover else None
+    outputs = _output(page, _PAGE_WIDTH, _PAGE_HEIGHT)
+    if cover:
+        outputs += _output(cover, _COVER_SIDE, _COVER_SIDE)
+    run_briefly(toolbox, [*source, *outputs], timeout=_TIME_LIMIT)
+    return Pictures(page, cover)
 
 
 def _output(path: Path, width: int, height: int) -> list[str]:
