@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from downloads.engine.encoders import Encoder
 from downloads.engine.templates import BadTemplate, Template, folder_templates, name_template
 from downloads.hours import Hours
 from downloads.rates import rate_of
@@ -114,6 +115,10 @@ class Environment(BaseSettings):
     )
     max_concurrent_downloads: int = Field(4, ge=1, le=100, description="a whole number from 1 to 100")
     max_connections: int = Field(8, ge=1, le=32, description="a whole number from 1 to 32")
+    max_conversions: int = Field(2, ge=0, le=100, description="a whole number from 0 to 100")
+    video_encoder: Encoder = Field(
+        Encoder.SOFTWARE, description="software, nvenc, qsv, vaapi or videotoolbox, whichever this machine has"
+    )
     max_concurrent_extracts: int = Field(4, ge=1, le=100, description="a whole number from 1 to 100")
     lookup_time_limit: int = Field(120, ge=1, le=3600, description="a whole number of seconds from 1 to 3600")
     stall_seconds: int = Field(60, ge=1, le=3600, description="a whole number of seconds from 1 to 3600")

@@ -45,6 +45,8 @@ RETENTION_SIZE = int(ENVIRONMENT.retention_gb * 1024**3)
 
 # The engine
 MAX_CONCURRENT_DOWNLOADS = ENVIRONMENT.max_concurrent_downloads
+MAX_CONVERSIONS = ENVIRONMENT.max_conversions
+VIDEO_ENCODER = ENVIRONMENT.video_encoder
 MAX_CONNECTIONS = ENVIRONMENT.max_connections
 MAX_CONCURRENT_EXTRACTS = ENVIRONMENT.max_concurrent_extracts
 EXTRACT_TIME_LIMIT = ENVIRONMENT.extract_time_limit  # seconds

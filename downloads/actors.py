@@ -45,7 +45,13 @@ def engine() -> Engine:
 
 
 def _run_next() -> bool:
-    return not stopping.is_set() and runner.run_next(engine=engine(), worker=worker_name(), stopping=stopping)
+    if stopping.is_set():
+        return False
+    return runner.run_next(engine=engine(), worker=worker_name(), stopping=stopping, on_downloaded=_lend_place)
+
+
+def _lend_place() -> None:
+    places.lend(settings.MAX_CONVERSIONS)
 
 
 places = Places(_run_next)

@@ -18,6 +18,7 @@ class Places:
         self._work = work
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
+        self._lent: set[threading.Thread] = set()  # those of them whose place another may have
         self._count = 0
         self._woken = False  # while all places were taken
 
@@ -28,12 +29,20 @@ class Places:
     def wake(self, wanted: int = 1) -> None:
         """Have up to so many more threads look for work; those that are busy look when they are done."""
         with self._lock:
-            room = self._count - len(self._threads)
+            room = self._count - self._taken()
             self._woken = self._woken or wanted > room
             for _ in range(min(wanted, room)):
                 thread = threading.Thread(target=self._run, name="download", daemon=True)
                 self._threads.add(thread)
                 thread.start()
+
+    def lend(self, most: int) -> None:
+        """Let another have the place of this thread until its work is done, unless so many places are lent already."""
+        with self._lock:
+            if len(self._lent) >= most:
+                return
+            self._lent.add(threading.current_thread())
+        self.wake()
 
     def close(self, limit: float) -> bool:
         """Begin nothing more; whether all threads have ended within so many seconds. Who holds them up is not told."""
@@ -47,7 +56,7 @@ class Places:
 
     def _run(self) -> None:
         try:
-            while self._count and (self._work() or not self._is_over()):
+            while self._count and (self._work() or not self._is_over()) and self._has_place():
                 pass
         except Exception:
             logger.exception("A download ended with an error of the service's own; the sweep goes on with its task")
@@ -55,6 +64,16 @@ class Places:
             connection.close()
             with self._lock:
                 self._threads.discard(threading.current_thread())
+                self._lent.discard(threading.current_thread())
+
+    def _taken(self) -> int:
+        return len(self._threads) - len(self._lent)
+
+    def _has_place(self) -> bool:
+        """Take the place back after the work; where somebody else has it now, that one goes on."""
+        with self._lock:
+            self._lent.discard(threading.current_thread())
+            return self._taken() <= self._count
 
     def _is_over(self) -> bool:
         """Leave, unless somebody woke us since we began to look: that may have been too late for our look."""

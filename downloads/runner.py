@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -93,20 +93,24 @@ class TransportStopped(Exception):
 Ending = messages.Done | messages.Listed | Failure | Interruption
 
 
-def run_next(*, engine: Engine, worker: str, stopping: threading.Event) -> bool:
-    """Claim the task whose turn it is and run it to the end of this attempt; False when none may start now."""
+def run_next(
+    *, engine: Engine, worker: str, stopping: threading.Event, on_downloaded: Callable[[], None] = lambda: None
+) -> bool:
+    """Claim the task whose turn it is and run it to the end of this attempt; False when none may start now.
+
+    `on_downloaded` is called in this thread when all bytes are here, and nothing but processing is to come.
+    """
     to_come = Task.objects.running_on(storage.machine()).bytes_to_come()
     task = turns.claim_next(worker, storage.machine(), storage.usable(to_come))
-    if task is None or task.lease is None:
+    if task is None:
         return False
     if task.begins_anew:
         storage.discard(task.id)  # left here before another machine had the task, or of another format
     with logs.about(task=task.id, attempt=task.attempt, lease=task.lease):
         logger.info("Attempt begins: %s", task.url)
         live.task_changed(task)
-        run = Run(task, task.lease, engine, stopping, spoken_for=to_come)
         try:
-            run.to_the_end()
+            Run(task, engine, stopping, spoken_for=to_come, on_downloaded=on_downloaded).to_the_end()
         except (LeaseLost, Task.DoesNotExist):
             logger.warning("Somebody else holds the task by now, or it is gone; this attempt ends")
     return True
@@ -116,14 +120,27 @@ class Run:
     """One claimed task and its child."""
 
     def __init__(
-        self, task: Task, lease: UUID, engine: Engine, stopping: threading.Event, *, spoken_for: int = 0
+        self,
+        task: Task,
+        engine: Engine,
+        stopping: threading.Event,
+        *,
+        spoken_for: int,
+        on_downloaded: Callable[[], None],
     ) -> None:
-        """Take a task under its lease; `spoken_for` is how many bytes others will still bring to this disk."""
+        """Take a task under its lease; `spoken_for` is how many bytes others will still bring to this disk.
+
+        Raises:
+            LeaseLost: nobody holds it.
+        """
+        if task.lease is None:
+            raise LeaseLost(task.id)
         self._task = task
-        self._lease = lease
+        self._lease = task.lease
         self._engine = engine
         self._stopping = stopping
         self._spoken_for = spoken_for
+        self._on_downloaded = on_downloaded
         self._bytes_before = task.downloaded_bytes
         self._renewed_at = self._claimed_at = time.monotonic()
         self._watchdog = Watchdog(
@@ -190,6 +207,7 @@ class Run:
             free_space_floor=settings.FREE_SPACE_FLOOR,
             spoken_for=self._spoken_for,
             max_connections=self._connections(),
+            encoder=settings.VIDEO_ENCODER,
             sponsorblock_api=settings.SPONSORBLOCK_API,
             egress=egress,
             through_egress=bool(rules.proxy),
@@ -246,6 +264,7 @@ class Run:
                 self._task.begin_processing(self._lease)
                 logger.info("Downloaded %d bytes, processing", self._task.downloaded_bytes)
                 live.task_changed(self._task)
+                self._on_downloaded()
         return None
 
     def _keep_picture(self, name: str) -> None:

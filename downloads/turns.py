@@ -30,7 +30,10 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Traffic:
-    """What is under way now, and which sites may have no further download because of that."""
+    """What is under way now, and which sites may have no further download because of that.
+
+    What is processed asks no site for anything. It takes the place of a download only where more is than may beside.
+    """
 
     running: int
     by_playlist: Counter[str]
@@ -40,15 +43,17 @@ class Traffic:
     @classmethod
     def now(cls) -> Self:
         """Look at it: three queries."""
-        running = list(Task.objects.running().values_list("host", "playlist"))
+        running = list(Task.objects.running().values_list("status", "host", "playlist"))
+        processing = sum(status == Status.PROCESSING for status, *_ in running)
         manners = SiteRule.objects.manners()
-        by_host = Counter(host for host, _playlist in running if host)
+        by_host = Counter(host for status, host, _playlist in running if host and status != Status.PROCESSING)
         full = {host: Waiting(Wait.HOST) for host, count in by_host.items() if 0 < manners[host].most <= count}
         pauses = (each.pause for each in (*manners.values(), manners[""]))
         hosts = Host.objects.of_interest(timedelta(seconds=max(pauses)))
         spared = {host.name: waiting for host in hosts if (waiting := _waiting_for(host, manners[host.name]))}
-        by_playlist = Counter(playlist for _host, playlist in running if playlist)
-        return cls(len(running), by_playlist, full | spared, manners)
+        by_playlist = Counter(playlist for *_, playlist in running if playlist)
+        taken = len(running) - min(processing, settings.MAX_CONVERSIONS)
+        return cls(taken, by_playlist, full | spared, manners)
 
     @property
     def has_room(self) -> bool:

@@ -1,6 +1,7 @@
 """Places: as many threads as there may be downloads at once, and none that sleeps while there is work."""
 
 import threading
+import time
 from queue import SimpleQueue
 
 import pytest
@@ -54,6 +55,53 @@ def test_no_more_runs_at_once_than_there_are_places(run):
 
     assert [thread.name for thread in set(threading.enumerate()) - before].count("download") == 2
     assert len(work.begun) == 2
+
+
+@pytest.fixture
+def lending():
+    """Places where each piece of work lends its place when it begins, at most this many of them."""
+    opened = []
+
+    def lending(pieces, count, most):
+        work = Work(pieces)
+
+        def lend_and_work():
+            if not work.waiting.empty():
+                places.lend(most)
+            return work()
+
+        places = Places(lend_and_work)
+        places.open(count)
+        opened.append((places, work))
+        places.wake(pieces)
+        return places, work
+
+    yield lending
+    for places, work in opened:
+        work.end.release(100)
+        assert places.close(5)
+
+
+@pytest.mark.parametrize(("most", "at_once"), [(0, 2), (1, 3), (3, 5)])
+def test_so_many_places_are_lent_and_no_more(lending, most, at_once):
+    _places, work = lending(pieces=10, count=2, most=most)
+
+    wait_until(lambda: len(work.begun) == at_once)
+    time.sleep(0.1)
+
+    assert len(work.begun) == at_once
+
+
+def test_whose_place_is_taken_leaves_when_its_work_is_done(lending):
+    places, work = lending(pieces=10, count=1, most=1)
+    wait_until(lambda: len(work.begun) == 2)
+
+    work.end.release(4)
+    wait_until(lambda: len(work.begun) >= 6)
+    time.sleep(0.1)
+
+    assert len(work.begun) == 6  # still two at once
+    assert len(places._threads) == 2
 
 
 def test_a_place_that_becomes_free_takes_the_next_without_being_woken(run):

@@ -1,16 +1,22 @@
 """The wanted file: planned without running anything, then made by a real ffmpeg on tiny media."""
 
 import dataclasses
+import os
 import subprocess
 from itertools import pairwise
 
+import psutil
 import pytest
 
+from downloads.engine import messages
 from downloads.engine.choices import AudioFormat, Container
+from downloads.engine.encoders import Encoder, why_not
 from downloads.engine.ffmpeg import FfmpegFailed, Media, Stream, Toolbox, probe
 from downloads.engine.formats import PostProcessing
 from downloads.engine.plans import Details, ProcessingFailed, plan
 from downloads.engine.postprocessing import process
+from tests.jobs import heard
+from tests.waiting import wait_until
 
 AUDIO, MP4, PERMUTE = PostProcessing.AUDIO, PostProcessing.MP4, PostProcessing.PERMUTE
 
@@ -566,3 +572,54 @@ def test_a_playlist_under_the_name_of_a_video_is_refused(tools, tmp_path, wanted
     source.write_text("#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n")
     with pytest.raises(ProcessingFailed, match="not a video or audio file"):
         process(source, wanted, tools, on_progress=lambda _: None)
+
+
+# Hardware
+
+
+@pytest.mark.parametrize("encoder", [encoder for encoder in Encoder if encoder is not Encoder.SOFTWARE])
+def test_hardware_encodes_what_has_to_be_encoded_and_nothing_else(encoder):
+    details = Details(encoder=encoder)
+
+    assert plan(FINISHED, PostProcessing.MP4, details) == plan(FINISHED, PostProcessing.MP4)
+    arguments = plan(having(video={"codec": "mpeg2video"}), PostProcessing.MP4, details).arguments
+    assert f"h264_{encoder}" in arguments
+    assert "libx264" not in arguments
+
+
+def test_hardware_that_fails_leaves_the_work_to_the_processor(make, tools):
+    """Nvidia's is not here: that it fails is real."""
+    source = make("media.avi", *PICTURE, "-c:v", "mpeg4")
+
+    made = process(source, PERMUTE, tools, on_progress=print, details=Details(encoder=Encoder.NVENC))
+
+    assert probe(tools, made, timeout=20).videos[0].codec == "h264"
+
+
+def test_what_speaks_against_an_encoder_is_found_out_first(tools):
+    assert why_not(Encoder.SOFTWARE, tools) == ""
+    assert why_not(Encoder.NVENC, tools) != ""
+
+
+def test_whoever_wants_hardware_that_is_not_here_is_told_so(jobs, origin):
+    outcome = jobs.run(origin.url("/direct/vp9.webm"), post_processing="permute", encoder="nvenc")
+
+    assert outcome.media.videos[0].codec == "h264"
+    (note,) = outcome.done.notes
+    assert note.startswith("Encoded by the processor: the encoder nvenc cannot be used here. ")
+
+
+# The processor is for downloads first
+
+
+def test_a_conversion_is_nicer_than_a_download(jobs, origin):
+    child, _folder = jobs.start(origin.url("/direct/vp9.webm"), post_processing="permute")
+    process, usual = psutil.Process(child.pid), os.getpriority(os.PRIO_PROCESS, 0)
+    try:
+        events = heard(child)
+        next(event for event in events if isinstance(event, messages.Found))
+        assert process.nice() == usual
+        next(event for event in events if isinstance(event, messages.Processing))
+        wait_until(lambda: process.nice() == usual + 10)
+    finally:
+        child.stop()

@@ -143,6 +143,25 @@ def test_no_more_run_than_may_in_all(settings):
     assert [task is None for task in turns_taken(3)] == [False, False, True]
 
 
+@pytest.mark.parametrize(("processing", "begin"), [(0, 2), (1, 2), (2, 2), (3, 1), (4, 0), (9, 0)])
+def test_what_is_processed_takes_no_place_of_a_download_unless_it_is_very_much(settings, processing, begin):
+    settings.MAX_CONCURRENT_DOWNLOADS, settings.MAX_CONVERSIONS = 2, 2
+    _ = [task_in("processing") for _ in range(processing)]
+    _ = [from_site(f"{name}.com") for name in "abc"]
+
+    assert [task is not None for task in turns_taken(3)] == [True] * begin + [False] * (3 - begin)
+
+
+def test_what_is_processed_asks_no_site_for_anything():
+    taken = [from_site("example.com") and turns.claim_next(WORKER) for _ in range(3)]
+    waiting = from_site("example.com")
+    assert turns.claim_next(WORKER) is None
+
+    Task.objects.filter(pk=taken[0].pk).update(status="processing")
+
+    assert turns.claim_next(WORKER) == waiting
+
+
 def test_no_more_run_from_a_site_than_may_and_the_next_site_takes_its_turn():
     _ = [from_site("example.com", minutes_ago=5) for _ in range(4)]
     other = from_site("example.org")

@@ -1,6 +1,7 @@
 """One attempt at one download: look up, download, prove, finish."""
 
 import json
+import os
 import threading
 import time
 from contextlib import suppress
@@ -23,6 +24,7 @@ from downloads.engine.plans import ProcessingFailed
 from downloads.engine.progress import ProgressMeter, Reading
 from downloads.engine.sizes import Room, Scale, lighter, limit_files, refuse_if_heavier, too_large
 
+NICER = 10  # by so much a conversion leaves the processor to others
 IN_HAND = 2  # fragments that have come and are written, while others have the connections
 PROBE_LIMIT = 60.0  # seconds
 DURATION_TOLERANCE = 0.02  # of the duration that the site gave
@@ -278,6 +280,8 @@ class Download:
         if self._phase != Phase.PROCESSING:
             self._phase = Phase.PROCESSING
             self._say(messages.Processing())
+            if converts(self._job):
+                os.nice(NICER)  # and so is ffmpeg: what others download meanwhile comes first
 
     def _report(self, reading: Reading) -> None:
         self._percentage = max(self._percentage, reading.percentage)  # a second meter begins anew

@@ -12,6 +12,7 @@ from downloads.engine.choices import Place, Section, Sponsors
 from downloads.engine.companions import Collected, show
 from downloads.engine.cutting import Cut, cut_of
 from downloads.engine.embedding import HOLDS, Extras, Holds, Text, embed
+from downloads.engine.encoders import Encoder, why_not
 from downloads.engine.errors import clean_detail
 from downloads.engine.ffmpeg import NO_SPACE, TOO_LARGE, FfmpegFailed, Media, NotMedia, Toolbox
 from downloads.engine.formats import PostProcessing
@@ -73,7 +74,12 @@ class Finisher:
             self._job.post_processing,
             self._toolbox,
             on_progress=lambda part: on_progress(part * _CONVERSION_SHARE),
-            details=Details(audio_format=self._choices.audio_format, container=self._choices.container, cut=cut),
+            details=Details(
+                audio_format=self._choices.audio_format,
+                container=self._choices.container,
+                cut=cut,
+                encoder=self._encoder(),
+            ),
         )
         timeline = _timeline(self._choices.section, media.duration, cut)
         texts = self._texts(timeline)
@@ -116,6 +122,16 @@ class Finisher:
             return cut_of(self._toolbox, source, parts, media.duration, has_picture=bool(media.videos))
         except NotMedia as error:
             raise ProcessingFailed(str(error), error.detail) from error
+
+    def _encoder(self) -> Encoder:
+        """The one that the administrator wants, if it works here."""
+        wanted = self._job.encoder
+        if wanted is Encoder.SOFTWARE or self._is_audio or not converts(self._job):
+            return Encoder.SOFTWARE
+        if reason := why_not(wanted, self._toolbox):
+            self._notes.append(notes.NO_HARDWARE.format(encoder=wanted, detail=clean_detail(reason)))
+            return Encoder.SOFTWARE
+        return wanted
 
     def _texts(self, timeline: Timeline) -> list[Text]:
         texts = []

@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 
 from downloads.engine.choices import Choices
+from downloads.engine.encoders import Encoder
 from downloads.engine.errors import Failure
 from downloads.engine.filenames import MAX_SUFFIX_BYTES, SUFFIX
 from downloads.engine.formats import PostProcessing, Quality
@@ -40,9 +41,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     playlist are taken; `live_limit` is how many seconds of a live stream are recorded, 0 for all; `memory_limit` is in
     bytes for each process, 0 for none; `max_connections` is how many fetch the media at once; `free_space_floor` is how
     many bytes of the disk stay free, and `spoken_for` how many other downloads there will still take;
-    `sponsorblock_api` is the address of a SponsorBlock server; `egress` is the address of the proxy that what is no
-    Python socket has to go through, with this job's own credentials in it, and everything else too where
-    `through_egress` says so.
+    `encoder` makes H.264, if it works here; `sponsorblock_api` is the address of a SponsorBlock server; `egress` is the
+    address of the proxy that what is no Python socket has to go through, with this job's own credentials in it, and
+    everything else too where `through_egress` says so.
 
     `share` is how many bytes a second the limit of all downloads together leaves to this one at its start, 0 for any
     number; it is told anew when that changes.
@@ -75,6 +76,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="download"):
     free_space_floor: int = 0
     spoken_for: int = 0
     max_connections: int = 8
+    encoder: Encoder = Encoder.SOFTWARE
     sponsorblock_api: str = "https://sponsor.ajay.app"
 
 

@@ -13,12 +13,13 @@ NO_SUBTITLES: Final = gettext_noop("The site has no subtitles in the languages t
 EMPTY_SUBTITLES: Final = gettext_noop("Without the subtitles {language}: there is nothing in them.")
 NO_TAGS: Final = gettext_noop("Without tags and chapters: a file of the type {suffix} does not hold them.")
 NO_CHAPTERS: Final = gettext_noop("Without chapters: a file of the type {suffix} does not hold them.")
+NO_HARDWARE: Final = gettext_noop("Encoded by the processor: the encoder {encoder} cannot be used here. {detail}")
 NOT_EMBEDDED: Final = gettext_noop("Without what was to go into the file: {detail}")
 
 # The more special ones first
 _TEMPLATES: Final = (
     *(EMPTY_SUBTITLES, SUBTITLES, NO_SUBTITLES, PICTURE, SPONSORS, LATE),
-    *(NO_TAGS, NO_CHAPTERS, NOT_EMBEDDED),
+    *(NO_TAGS, NO_CHAPTERS, NO_HARDWARE, NOT_EMBEDDED),
 )
 
 

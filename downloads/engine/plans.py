@@ -1,5 +1,6 @@
 """How a downloaded file becomes what is wanted: which streams are copied, which are encoded, and into what."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
@@ -7,6 +8,7 @@ from typing import Final
 
 from downloads.engine.choices import AudioFormat, Container
 from downloads.engine.cutting import Cut
+from downloads.engine.encoders import Encoder, filters_of, options_of
 from downloads.engine.ffmpeg import Media, Stream
 from downloads.engine.formats import PostProcessing
 
@@ -61,7 +63,6 @@ _FPS_TOLERANCE = 0.1  # a mean over a file of 30 frames a second is often a litt
 # Five times as fast as libvpx's usual way, for a third more bytes
 _FAST_VP9: Final = ("-deadline", "realtime", "-cpu-used", "6", "-row-mt", "1")
 _ENCODE_VP9: Final = ("-c:v", "libvpx-vp9", "-crf", "31", "-b:v", "0", *_FAST_VP9)
-_ENCODE_VIDEO: Final = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "21", "-profile:v", "high")
 _EVEN: Final = "scale=w=trunc(iw/2)*2:h=trunc(ih/2)*2:out_range=tv"
 # `iw` and `ih` are those after ffmpeg has turned a rotated video upright, which is why this is not computed here.
 _FIT: Final = (
@@ -85,12 +86,13 @@ class Details:
     """What is wanted beside the processing itself.
 
     `audio_format` counts where audio is wanted, `container` where the file is to stay as it comes; the `cut` leaves out
-    its parts in any case.
+    its parts in any case. The `encoder` makes H.264 where it has to be made.
     """
 
     audio_format: AudioFormat = AudioFormat.SOURCE
     container: Container = Container.SOURCE
     cut: Cut | None = None
+    encoder: Encoder = Encoder.SOFTWARE
 
     def convert(self, wanted: PostProcessing) -> bool:
         """Whether anything but the file as it came may be wanted."""
@@ -126,6 +128,7 @@ class _Making:
 
     copying: bool
     cut: Cut | None
+    encoder: Encoder
 
     @property
     def copies_picture(self) -> bool:
@@ -143,10 +146,16 @@ class _Making:
         tag = ("-tag:v", "hvc1") if stream.codec == "hevc" else ()  # Apple's players know no other
         return replace(track, arguments=(*track.arguments, *tag))
 
-    def encoded_video(self, stream: Stream, *filters: str, encoder: tuple[str, ...] = _ENCODE_VIDEO) -> _Track:
+    def h264(self, stream: Stream, *filters: str) -> _Track:
+        return self._encoded(stream, options_of(self.encoder), filters, filters_of(self.encoder))
+
+    def vp9(self, stream: Stream, *filters: str) -> _Track:
+        return self._encoded(stream, _ENCODE_VP9, filters, ["format=yuv420p"])
+
+    def _encoded(self, stream: Stream, options: tuple[str, ...], filters: Iterable[str], last: Iterable[str]) -> _Track:
         frames = self.cut.of_frames if self.cut else []
-        chain = ",".join([*frames, *filters, *_to_sdr(stream.transfer), "format=yuv420p"])
-        return _Track(stream, (*encoder, "-vf", chain), is_copied=False)
+        chain = ",".join([*frames, *filters, *_to_sdr(stream.transfer), *last])
+        return _Track(stream, (*options, "-vf", chain), is_copied=False)
 
     def encoded_audio(
         self, stream: Stream, place: str, encoder: tuple[str, ...], filters: tuple[str, ...] = ()
@@ -171,7 +180,7 @@ def plan(
     Raises:
         ProcessingFailed: audio is wanted of a source without any.
     """
-    work = _plan_of(media, wanted, details, _Making(copying, details.cut))
+    work = _plan_of(media, wanted, details, _Making(copying, details.cut, details.encoder))
     if work and details.cut:  # the source's chapters would be in the wrong places
         return replace(work, arguments=(*work.arguments, "-map_chapters", "-1"), lasts=details.cut.remaining)
     return work
@@ -258,7 +267,7 @@ def _mkv_plan(media: Media, making: _Making) -> Plan | None:
     if making.changes_nothing([]) and making.copying and media.extension == "mkv" and "matroska" in media.container:
         return None
     tracks = [
-        making.copied(stream, f"v:{n}") if making.copies_picture else making.encoded_video(stream, _EVEN)
+        making.copied(stream, f"v:{n}") if making.copies_picture else making.h264(stream, _EVEN)
         for n, stream in enumerate(media.videos)
     ]
     tracks += [
@@ -301,7 +310,7 @@ def _holds_only(media: Media, tracks: list[_Track]) -> bool:
 def _mp4_video(stream: Stream, making: _Making) -> _Track:
     if making.copies_picture and stream.codec in _MP4_VIDEO:
         return making.copied_video(stream)
-    return making.encoded_video(stream, _EVEN)
+    return making.h264(stream, _EVEN)
 
 
 def _mp4_audio(stream: Stream, position: int, making: _Making) -> _Track:
@@ -313,7 +322,7 @@ def _mp4_audio(stream: Stream, position: int, making: _Making) -> _Track:
 def _webm_video(stream: Stream, making: _Making) -> _Track:
     if making.copies_picture and stream.codec in _WEBM_VIDEO:
         return making.copied_video(stream)
-    return making.encoded_video(stream, _EVEN, encoder=_ENCODE_VP9)
+    return making.vp9(stream, _EVEN)
 
 
 def _webm_audio(stream: Stream, position: int, making: _Making) -> _Track:
@@ -326,7 +335,7 @@ def _webm_audio(stream: Stream, position: int, making: _Making) -> _Track:
 def _permute_video(stream: Stream, making: _Making) -> _Track:
     if making.copies_picture and _plays_everywhere(stream):
         return making.copied_video(stream)
-    return making.encoded_video(stream, *_at_most_30(stream.fps), _FIT)
+    return making.h264(stream, *_at_most_30(stream.fps), _FIT)
 
 
 def _permute_audio(stream: Stream, making: _Making) -> _Track:

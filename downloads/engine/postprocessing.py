@@ -6,8 +6,10 @@ are killed, and take an MP4 with any codec inside for finished.
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+from downloads.engine.encoders import Encoder
 from downloads.engine.ffmpeg import (
     NO_SPACE,
     TOO_LARGE,
@@ -55,14 +57,15 @@ def process(
         try:
             return _carry_out(work, source, media, toolbox, on_progress)
         except (FfmpegFailed, NotMedia) as error:
-            second = _second_plan(plan(media, wanted, details, copying=False), work, error)
+            by_software = replace(details, encoder=Encoder.SOFTWARE)
+            second = _second_plan(plan(media, wanted, by_software, copying=False), work, error)
             return _carry_out(second, source, media, toolbox, on_progress)
     except (FfmpegFailed, NotMedia) as error:
         raise ProcessingFailed(str(error), error.detail) from error
 
 
 def _second_plan(second: Plan | None, first: Plan, error: FfmpegFailed | NotMedia) -> Plan:
-    """After a copy that failed (a stream that its container cannot describe, say): encode everything."""
+    """After a copy that failed (a stream that its container cannot describe, say), or hardware: encode everything."""
     if second is None or second == first or NO_SPACE in error.detail or TOO_LARGE in error.detail:
         raise error
     return second

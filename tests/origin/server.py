@@ -338,12 +338,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             headers["Content-Length"] = str(len(span))
+        # Counted before the client hears anything: its next request may be here before this one's body
+        cut = self.command != "HEAD" and self._is_cut(len(span), behaviour)
         self._answer_head(status, headers)
         if self.command != "HEAD":
-            self._send_body(content, span, behaviour, chunked=chunked)
+            self._send_body(content, span, behaviour, chunked=chunked, cut=cut)
 
-    def _send_body(self, content, span, behaviour, *, chunked):
-        cut = self._is_cut(len(span), behaviour)
+    def _send_body(self, content, span, behaviour, *, chunked, cut):
         stop = span.start + behaviour.cut if cut else span.stop
         rate = behaviour.rate or behaviour.each
         step = min(CHUNK, max(1, rate // TICKS_PER_SECOND)) if rate else CHUNK
