@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
-from redis import RedisError
+from django.conf import settings
 
 from downloads.models import Task
 from downloads.schemas import progress_json, task_json
@@ -26,6 +26,13 @@ TICK: Final = 0.05  # seconds between two messages
 MOST: Final = 200  # pieces of news in one message
 FLUSH_LIMIT: Final = 2.0  # seconds
 LOST: Final = "A message to the feed was lost (%s); listeners will catch up from the database."
+
+LOSSES: tuple[type[Exception], ...] = (OSError,)  # what the layer raises when it is not there
+
+if settings.REDIS_URL:  # or else its library, of 7 MiB, is of no use
+    from redis import RedisError
+
+    LOSSES += (RedisError,)
 
 News = dict[str, Any]
 
@@ -75,7 +82,7 @@ class Outbox:
             message = {"type": MESSAGE_TYPE, "publisher": self._publisher, "number": next(self._numbers), "news": news}
             try:
                 await get_channel_layer().group_send(GROUP, message)
-            except (RedisError, OSError) as error:
+            except LOSSES as error:
                 logger.warning(LOST, error)
             except Exception:  # whatever it was, the next news goes out
                 logger.exception(LOST, "unexpected")
