@@ -1,5 +1,6 @@
 """A real Redis from a wheel."""
 
+import atexit
 import contextlib
 import subprocess
 
@@ -31,6 +32,7 @@ class Redis:
             "warning",
         ]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        atexit.register(self.process.kill)  # of a test that ended before it could
         wait_until(self._answers)
         return self
 

@@ -109,10 +109,11 @@ def test_a_redis_that_is_gone_and_comes_back_empty_loses_nothing(many, web, link
 
 def test_what_one_web_process_knows_of_a_client_every_other_does(many, web, link):
     other = many.other_web.start()
-    body, key = {"url": link()}, {"Idempotency-Key": "the same"}
+    body, key = {"url": link()}, {"Idempotency-Key": "the-same"}
 
     answers = [each.http.post("/api/downloads/add", json=body, headers=key) for each in (web, other)]
 
+    assert [answer.status_code for answer in answers] == [200, 200]
     assert answers[0].json() == answers[1].json()
     task = web.wait_for(web.download(link()))
     assert other.http.get(f"/api/downloads/tasks/{task['id']}/file", headers={"Range": "bytes=0-9"}).status_code == 206

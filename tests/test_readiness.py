@@ -59,10 +59,9 @@ def test_every_check_of_a_fresh_service_passes(service):
 
 
 def test_asking_often_costs_nothing(service):
-    first = ready(service).json()
     began = time.monotonic()
-    assert [ready(service).json() == first for _ in range(20)] == [True] * 20
-    assert time.monotonic() - began < 2
+    reports = {ready(service).text for _ in range(20)}
+    assert len(reports) <= 1 + (time.monotonic() - began) / readiness.KEPT_FOR
 
 
 def test_it_leaves_nothing_behind(service):
