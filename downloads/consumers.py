@@ -1,7 +1,6 @@
 """A client of the feed. It is told as fast as it reads; what waits for it meanwhile is the newest of each task."""
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Iterable
 from typing import Any, Final
@@ -38,12 +37,17 @@ class FeedConsumer(AsyncWebsocketConsumer):
 
     caller: access.Caller
     address: str
+    _hub: hub.Hub | None = None
+    _writer: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Json, receive: Any, send: Any) -> None:  # noqa: ANN401  the ASGI interface
-        """Serve one socket, counted among those of its client from the handshake to the end."""
+        """Serve one socket, counted among those of its client from the handshake to the end, however that comes."""
         self.address = access.address_of_socket(scope)
         with sockets.one_more(limits.client_at(self.address)) as self._has_room:
-            await super().__call__(scope, receive, send)
+            try:
+                await super().__call__(scope, receive, send)
+            finally:
+                self._leave()
 
     async def connect(self) -> None:
         """Join the hub.
@@ -65,14 +69,11 @@ class FeedConsumer(AsyncWebsocketConsumer):
         self._is_welcome, self._is_lost = False, False
         self._wake = asyncio.Event()
 
-    async def disconnect(self, code: int) -> None:  # noqa: ARG002  the consumer interface
-        """Leave."""
-        if not hasattr(self, "_writer"):
-            return
-        self._hub.remove(self)
-        self._writer.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._writer
+    def _leave(self) -> None:
+        if self._hub:
+            self._hub.remove(self)
+        if self._writer:
+            self._writer.cancel()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Answer `ping`; anything else is not known, and the socket stays open."""
@@ -105,7 +106,8 @@ class FeedConsumer(AsyncWebsocketConsumer):
 
     def dismiss(self) -> None:
         """Go: you may not listen any more."""
-        self._writer.cancel()
+        if self._writer:
+            self._writer.cancel()
         self._farewell = asyncio.create_task(self.close(UNAUTHORIZED))
 
     # What the server takes
@@ -124,7 +126,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
                 frames, self._waiting, self._is_shared = self._waiting, NOTHING, True
                 for part in frames.parts:
                     await self._send(part)
-            if self._is_lost:
+            if self._is_lost and self._hub:
                 self._is_lost = False
                 self._hub.add(self)
 
