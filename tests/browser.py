@@ -23,7 +23,7 @@ PASTE = "Paste a link to a video or a song"
 SAYS_SO_ITSELF = re.compile(r"the server responded with a status of (4\d\d|500)|Autofocus processing was blocked")
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=20_000)
 
 
 def leave(page, origin):

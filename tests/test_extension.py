@@ -25,7 +25,7 @@ SCRIPTS = "".join(path.read_text() for path in EXTENSION.glob("*.js"))
 PAGES = "".join(path.read_text() for path in EXTENSION.glob("*.html"))
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
 numbers = count(1)
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=20_000)
 
 
 class Extension:
