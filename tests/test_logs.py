@@ -42,12 +42,12 @@ def test_every_event_of_an_attempt_names_task_attempt_and_lease(service, link):
 def test_no_secret_is_in_the_log(service, link):
     with Administrator(service) as administrator:
         administrator.add("siterule", site="localhost", proxy=f"http://ann:{SECRET}@127.0.0.1:1")
+        hook = {"url": f"http://127.0.0.1:1/hook?token={SECRET}", "events": ["task.failed"]}
+        assert service.http.post("/api/webhooks", json=hook).status_code == 200
         cookies = {"cookies": f"pass={SECRET}"}
         fine = service.download(link("/hls/aes/index.m3u8", token=SECRET), **cookies)
         refused = service.download(link("/status/403", token=SECRET), **cookies)
         proxied = service.download(link("/direct/small.mp4", token=SECRET).replace("127.0.0.1", "localhost"))
-        hook = {"url": f"http://127.0.0.1:1/hook?token={SECRET}", "events": ["task.failed"]}
-        assert service.http.post("/api/webhooks", json=hook).status_code == 200
         service.http.post("/api/downloads/add", json={"url": f"http://ann:{SECRET}@127.0.0.1/"})
         service.http.get(f"/api/nothing?api_key={SECRET}", headers={"Authorization": f"Bearer {SECRET}"})
         service.http.get("/api/downloads/tasks", headers={"X-API-Key": SECRET, "Cookie": f"sessionid={SECRET}"})
