@@ -1,6 +1,6 @@
 """Every case, in the order of the table; each is a small file of its own."""
 
-from benchmarks import bookkeeping, cancel, idle, large, listing, many, memory, segments, slow, small
+from benchmarks import bookkeeping, cancel, feed, idle, large, listing, many, memory, segments, slow, small
 
 CASES = {
     "small": small.CASE,
@@ -13,4 +13,5 @@ CASES = {
     "listing": listing.CASE,
     "cancel": cancel.CASE,
     "bookkeeping": bookkeeping.CASE,
+    "feed": feed.CASE,
 }
