@@ -30,6 +30,7 @@ def events(service, **facts):
 def test_every_event_of_an_attempt_names_task_attempt_and_lease(service, link):
     task_id = service.download(link(), custom_filename="film.mp4")
     service.wait_for(task_id)
+    wait_until(lambda: any("Completed" in line["message"] for line in events(service, task=task_id)), 20)
 
     added, queued, *attempt = events(service, task=task_id)
     assert [added["message"].partition(":")[0], queued["message"]] == ["Added, pending", "The task is queued now"]

@@ -32,7 +32,9 @@ def test_what_is_killed_in_its_merge_is_merged_again_and_not_fetched_again(proof
 
 def are_right(proof, outcomes):
     assert [outcome for outcome in outcomes if not outcome.is_identical] == []
-    assert [outcome for outcome in outcomes if outcome.again > 0.2 * outcome.size] == []
+    # What lay in the buffers of its connections is lost: on a busy machine that is much of one, never of all of them
+    assert [outcome for outcome in outcomes if outcome.again > 0.5 * outcome.size] == []
+    assert sum(outcome.again for outcome in outcomes) < 0.15 * sum(outcome.size for outcome in outcomes)
     assert not list((proof.service.data / "work").iterdir())
 
 
