@@ -97,8 +97,9 @@ def test_a_good_link_is_left_alone(tmp_path):
 def test_many_may_prepare_the_same_folder_at_once(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         boxes = list(pool.map(lambda _: prepare_toolbox(tmp_path), range(64)))
-    assert set(boxes) == {Toolbox(tmp_path / "ffmpeg", tmp_path / "ffprobe", tmp_path)}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["ffmpeg", "ffprobe"]
+    names = ["ffmpeg", "ffmpeg-quick", "ffprobe"]
+    assert set(boxes) == {Toolbox(tmp_path / "ffmpeg", tmp_path / "ffprobe", tmp_path, tmp_path / "ffmpeg-quick")}
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
 @pytest.mark.usefixtures("no_wheels")

@@ -1,11 +1,16 @@
 """The picture of a video: for the page, as a cover, beside the file, and never what a hostile site makes of it."""
 
+import subprocess
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from mutagen.oggopus import OggOpus
 
 from downloads.engine import messages
+from downloads.engine.ffmpeg import probe
+from downloads.engine.pictures import of_video
 from tests.jobs import video
 
 
@@ -102,6 +107,21 @@ def test_a_server_that_sends_a_byte_a_second_holds_up_for_no_more_than_seconds(r
     began = time.monotonic()
     assert run("/drip").pictures
     assert time.monotonic() - began < 6
+
+
+def test_what_the_quick_ffmpeg_cannot_decode_has_a_picture_all_the_same(jobs, origin, media):
+    file = media / "companions" / "av1.mp4"
+    arguments = ["-i", media / "direct" / "small.mp4", "-an", "-c:v", "libsvtav1", "-loglevel", "quiet", "-y", file]
+    subprocess.run([jobs.toolbox.ffmpeg, *arguments], check=True, stderr=subprocess.DEVNULL)
+    outcome = jobs.run(origin.url("/companions/av1.mp4"))
+    assert size_of(outcome.pictures[0]) == (320, 180)
+
+
+@pytest.mark.parametrize("lacking", [{"quick": None}, {"ffmpeg": Path("nowhere")}])
+def test_either_ffmpeg_makes_a_picture(jobs, media, tmp_path, lacking):
+    toolbox, file = replace(jobs.toolbox, **lacking), media / "direct" / "small.mp4"
+    found = of_video(file, probe(toolbox, file, timeout=10), tmp_path, toolbox, with_cover=False)
+    assert size_of(found.page) == (320, 180)
 
 
 # ---- In the file, and beside it

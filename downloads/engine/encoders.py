@@ -54,7 +54,7 @@ def why_not(encoder: Encoder, toolbox: Toolbox) -> str:
     """What ffmpeg says against this encoder when it shall encode a few pictures here; nothing if it can."""
     arguments = [*_TRIAL, *options_of(encoder), "-vf", ",".join(filters_of(encoder)), "-f", "null", "-"]
     try:
-        run_briefly(toolbox, arguments, timeout=_TRIAL_LIMIT)
+        run_briefly(toolbox.ffmpeg, arguments, timeout=_TRIAL_LIMIT)
     except FfmpegFailed as error:
         return error.detail
     return ""

