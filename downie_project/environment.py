@@ -302,5 +302,5 @@ def database(environment: Environment, data_dir: Path) -> dict[str, Any]:
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
-    settings["CONN_MAX_AGE"] = 0
+    settings["CONN_MAX_AGE"] = None if settings["ENGINE"].endswith("sqlite3") else 0
     return settings
