@@ -31,6 +31,16 @@ def epoch(moment: datetime | None) -> float | None:
     return moment.timestamp() if moment else None
 
 
+def picture_url(task: Task) -> str:
+    """Where its picture is, if it has one."""
+    return f"{settings.PATH_PREFIX}/api/downloads/tasks/{task.id}/picture" if task.has_picture else ""
+
+
+def file_url(task: Task) -> str:
+    """Where its file is, once there is one."""
+    return f"{settings.PATH_PREFIX}/api/downloads/tasks/{task.id}/file"
+
+
 def task_json(task: Task) -> dict[str, Any]:
     """A task as lists and the feed show it: the fields of the specification, then ours."""
     has_file = task.status == Status.COMPLETED and not task.is_playlist
@@ -67,7 +77,7 @@ def task_json(task: Task) -> dict[str, Any]:
         "uploader": task.uploader,
         "duration": task.duration,
         "thumbnail": task.thumbnail,
-        "picture_url": f"{settings.PATH_PREFIX}/api/downloads/tasks/{task.id}/picture" if task.has_picture else "",
+        "picture_url": picture_url(task),
         "is_live": task.is_live,
         "is_playlist": task.is_playlist,
         "playlist_id": task.playlist_id,
@@ -77,7 +87,7 @@ def task_json(task: Task) -> dict[str, Any]:
         "file_name": task.file_name if has_file else "",
         "side_files": task.side_files if has_file else [],
         "file_size": task.file_size,
-        "file_url": f"{settings.PATH_PREFIX}/api/downloads/tasks/{task.id}/file" if has_file else "",
+        "file_url": file_url(task) if has_file else "",
         "revision": task.revision,
     }
 

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryD
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils.html import escape
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
@@ -28,7 +29,7 @@ from downloads.refusals import Refused
 from downloads.rows import row_of
 from downloads.schemas import task_json
 from downloads.states import WAITING, Status
-from downloads.words import PHRASES, TAB_NAMES, number_text
+from downloads.words import PHRASES, ROW, TAB_NAMES, number_text
 
 THEMES = {"system": _("System"), "light": _("Light"), "dark": _("Dark")}
 THEME_KEPT = 365 * 24 * 3600  # seconds
@@ -248,6 +249,7 @@ def _view(request: HttpRequest) -> dict[str, Any]:
         "waiting": PHRASES["waiting"].format(number=number_text(waiting)),
         "free_bytes": room.free_bytes,
         "is_short": room.is_short,
+        "row": {name: escape(str(phrase)) for name, phrase in ROW.items()},
         "here": request.get_full_path() if request.method in ("GET", "HEAD") else reverse("home"),
     }
 

@@ -114,6 +114,22 @@ PHRASES = {
     "bookmark": _("Drag this button to your bookmarks; a click on it there sends the page that you look at."),
 }
 
+# What is the same in every row
+ROW = {
+    "cancel": _("Cancel"),
+    "copy": _("Copy the link"),
+    "delete": _("Delete"),
+    "details": _("Everything about it"),
+    "file": _("Save file"),
+    "finish": _("Finish"),
+    "live": _("On air"),
+    "more": _("More"),
+    "pause": _("Pause"),
+    "play": _("Play"),
+    "progress": _("Progress"),
+    "source": _("Open the page this comes from"),
+}
+
 # Refusals that the page can meet, as their sources say them in English. Those that a source puts together are marked
 # for the translators here, all others there.
 REFUSALS = (
