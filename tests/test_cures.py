@@ -24,7 +24,7 @@ from yt_dlp.networking._requests import RequestsResponseAdapter, RequestsRH
 from yt_dlp.networking.common import Request, RequestHandler
 from yt_dlp.networking.exceptions import NoSupportingHandlers, ProxyError, RequestError, TransportError
 from yt_dlp.networking.impersonate import ImpersonateRequestHandler, ImpersonateTarget
-from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor, FFmpegPostProcessorError
+from yt_dlp.postprocessor.ffmpeg import FFmpegFixupM3u8PP, FFmpegPostProcessor, FFmpegPostProcessorError
 from yt_dlp.utils import DownloadError
 from yt_dlp.utils.networking import HTTPHeaderDict
 
@@ -35,6 +35,7 @@ from downloads.engine.egress import refused_by
 from downloads.engine.egress_proxy import EgressProxy
 from downloads.engine.errors import Phase, Reason
 from downloads.engine.ffmpeg import INPUT_WHITE_LISTS, probe
+from downloads.engine.lists import LARGEST
 from downloads.engine.network import AddressPolicy
 from tests.origin import Listener
 from tests.ytdlp import PATCHED
@@ -60,6 +61,9 @@ SOURCES = {
     FFmpegPostProcessor._configuration_args: "03e2e4adb44667fc",
     FFmpegPostProcessor.get_metadata_object: "b9e24ae42478c02d",
     FFmpegPostProcessor.get_audio_codec: "b860810484ac88db",
+    FFmpegPostProcessor._get_version: "a96a4dfd74a79eb5",
+    FFmpegPostProcessor._get_ffmpeg_version: "ee2b6ccc940c0e0c",
+    FFmpegFixupM3u8PP.run: "4194734733d9aa21",
     FFmpegPostProcessor.real_run_ffmpeg: "bdfe92a9fbcb67ce",
     FFmpegFD._call_downloader: "fe86915738144594",
     FileDownloader.report_progress: "078d6706988df80b",
@@ -134,6 +138,7 @@ def test_each_cure_is_applied(cured, owner, name):
         (HttpFD.real_download, parts.download_file),
         (FFmpegPostProcessor.get_metadata_object, cures.whitelisted_metadata),
         (FFmpegPostProcessor.get_audio_codec, cures.audio_codec),
+        (FFmpegPostProcessor._get_version, cures.presumed_version),
     ],
 )
 def test_a_cure_takes_what_the_original_takes(original, cure):
@@ -213,6 +218,23 @@ def test_a_text_that_leads_to_another_file_has_no_streams(downloader, hostile_fi
 @pytest.mark.parametrize(("name", "codec"), [("video.mp4", "aac"), ("audio.mp3", "mp3"), ("vp9.webm", "opus")])
 def test_the_codec_of_the_sound_is_what_the_original_says(downloader, media, cured, name, codec):
     assert FFmpegPostProcessor(downloader()).get_audio_codec(str(media / "direct" / name)) == codec
+
+
+# Cure 26: what is known of the programs
+
+
+def test_each_program_is_started_for_nothing_but_its_work(cured, downloader, origin, spied_tools):
+    downloader(ffmpeg_location=str(spied_tools)).download([origin.url("/hls/plain/index.m3u8")])
+
+    started = (spied_tools / "log").read_text().splitlines()
+    assert [line.split()[0] for line in started] == ["ffprobe", "ffmpeg"]
+
+
+def test_what_is_said_of_a_file_is_not_said_of_its_successor(downloader, media, cured, tmp_path):
+    ffmpeg, file = FFmpegPostProcessor(downloader()), tmp_path / "file"
+    for name, codec in {"video.mp4": "aac", "audio.mp3": "mp3"}.items():
+        shutil.copy(media / "direct" / name, file)
+        assert [ffmpeg.get_audio_codec(str(file)) for _ in range(2)] == [codec] * 2
 
 
 # Cure 5: no network for ffmpeg
@@ -346,7 +368,7 @@ def test_a_key_that_fits_decrypts(downloader, stream, tmp_path, tools):
 def test_a_list_that_has_just_been_read_is_not_fetched_once_more(cured, downloader, origin, media, tmp_path):
     downloader().download([origin.url("/hls/plain/index.m3u8")])
 
-    assert len(origin.requests_for("/hls/plain/index.m3u8")) == 2
+    assert len(origin.requests_for("/hls/plain/index.m3u8")) == 1
     assert (tmp_path / "media.mp4").is_file()
 
 
@@ -357,6 +379,17 @@ def test_what_is_read_again_is_what_was_read(downloader, origin, media):
     assert first.read(512) + first.read() == ydl.urlopen(link).read() == (media / "hls/plain/index.m3u8").read_bytes()
     assert ydl.urlopen(Request(link, headers={"Range": "bytes=0-6"})).read() == b"#EXTM3U"
     assert len(origin.requests_for("/hls/plain")) == 2
+
+
+@pytest.mark.parametrize("size", [LARGEST - 1, LARGEST, LARGEST + 100_000])
+def test_what_is_called_a_list_is_read_at_once_if_it_is_no_longer_than_lists_are(downloader, origin, size):
+    text = "#EXTM3U\n#EXT-X-ENDLIST\n".ljust(size, "#")
+    ydl, link = downloader(), origin.serve("/long.m3u8", text)
+    response = ydl.urlopen(link)
+
+    assert ydl.urlopen(link).read() == text.encode()
+    assert len(origin.requests_for("/long")) == (1 if size <= LARGEST else 2)
+    assert response.read(512) + response.read(700) + response.read() == text.encode()
 
 
 def test_a_list_that_grows_is_read_anew(downloader, origin):

@@ -27,6 +27,7 @@ PATCHED = {
     (FFmpegPostProcessor, "_configuration_args"),
     (FFmpegPostProcessor, "get_metadata_object"),
     (FFmpegPostProcessor, "get_audio_codec"),
+    (FFmpegPostProcessor, "_get_version"),
     (FFmpegFD, "_call_downloader"),
     (HlsFD, "_has_drm"),
     (fragment, "aes_cbc_decrypt_bytes"),

@@ -3,10 +3,11 @@
 Made for yt-dlp 2026.10.26. Cures 1 to 3 and 8 to 11 end silent corruption of what is continued: before them 5 of 30 HLS
 downloads that were killed and resumed with 4 threads were wrong. Those of fragments are in `fragments.py` (1, 2, 8, 9),
 those of files in `resume.py` (10, 11), `bodies.py` (12) and `parts.py` (18). Cures 19 and 20 are in
-`fragment_fetching.py`, 23 is in `inherited.py`.
+`fragment_fetching.py`, 22 is in `lists.py` as well, 23 in `inherited.py`.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import curl_cffi
@@ -27,7 +28,7 @@ from yt_dlp.utils.networking import HTTPHeaderDict
 
 from downloads.engine import bodies, fragments, inherited, parts, resume
 from downloads.engine.ffmpeg import INPUT_WHITE_LISTS
-from downloads.engine.lists import HEAD, Lists, address_of
+from downloads.engine.lists import HEAD, Lists, address_of, is_list
 from downloads.engine.protection import DISGUISED_KEY, KEY_LENGTH, KEY_WITHHELD, is_page, is_protected, is_readable
 from downloads.engine.ramp import Allowance
 from downloads.engine.throttle import Throttle
@@ -36,9 +37,12 @@ from downloads.engine.together import Together
 _NO_EGRESS = "curl_cffi has no proxy to go through"
 PAGE_LIMIT = 16 * 1024 * 1024  # bytes; pages and manifests, decompressed
 HOPS = 10  # from page to page
+NEW_ENOUGH = "4.4"  # the version of ffmpeg that yt-dlp takes it for: of 2021
+FEATURES = {"fdk": False, "setts": True, "needs_adtstoasc": False}  # what yt-dlp finds out about such a one
 share = Throttle(0)  # what the limit of all downloads together leaves to this process; its parent says so
 
 _configuration_args = FFmpegPostProcessor._configuration_args  # noqa: SLF001
+_probed: list[Any] = []  # what ffprobe was last asked for, and what it said
 _get_metadata_object = FFmpegPostProcessor.get_metadata_object
 _decrypt = fragment.aes_cbc_decrypt_bytes
 _send_by_curl = CurlCFFIRH._send  # noqa: SLF001
@@ -61,6 +65,7 @@ def apply() -> None:
     FFmpegPostProcessor._configuration_args = whitelisted_arguments  # noqa: SLF001
     FFmpegPostProcessor.get_metadata_object = whitelisted_metadata
     FFmpegPostProcessor.get_audio_codec = audio_codec
+    FFmpegPostProcessor._get_version = presumed_version  # noqa: SLF001
     FFmpegFD._call_downloader = refuse_network  # noqa: SLF001
     FileDownloader.report_progress = say_nothing
     HlsFD._has_drm = staticmethod(has_drm)  # noqa: SLF001
@@ -100,8 +105,12 @@ def whitelisted_arguments(
 
 
 def whitelisted_metadata(self: FFmpegPostProcessor, path: str, opts: Sequence[str] = ()) -> dict[str, Any]:
-    """Cure 4 for ffprobe, which yt-dlp calls without those arguments."""
-    metadata: dict[str, Any] = _get_metadata_object(self, path, [*INPUT_WHITE_LISTS, *opts])
+    """Cure 4 for ffprobe, which yt-dlp calls without those arguments, and twice in a row for the same file."""
+    state = Path(path).stat()
+    asked = (path, *opts, state.st_ino, state.st_size, state.st_mtime_ns)
+    if _probed[:1] != [asked]:
+        _probed[:] = [asked, _get_metadata_object(self, path, [*INPUT_WHITE_LISTS, *opts])]
+    metadata: dict[str, Any] = _probed[1]
     return metadata
 
 
@@ -109,6 +118,15 @@ def audio_codec(self: FFmpegPostProcessor, path: str) -> str | None:
     """Cure 4 for yt-dlp's other call of ffprobe, which takes no arguments at all."""
     streams = self.get_metadata_object(path).get("streams") or ()
     return next((stream.get("codec_name") for stream in streams if stream.get("codec_type") == "audio"), None)
+
+
+def presumed_version(self: FFmpegPostProcessor, kind: str) -> str:
+    """Cure 26: that both programs are there is known, and new enough; neither is started to be asked for it."""
+    if kind == "ffmpeg":
+        self.basename, self._features = kind, FEATURES
+    else:
+        self.probe_basename = kind
+    return NEW_ENOUGH
 
 
 def refuse_network(*_: object) -> NoReturn:
@@ -186,7 +204,8 @@ class CappedYoutubeDL(YoutubeDL):
 
     Cure 21: formats that are put together come at the same time.
 
-    Cure 22: a list of HLS that has just been read is not fetched once more.
+    Cure 22: a list of HLS that has just been read is not fetched once more, nor one of which an
+    extractor has only seen that it is one.
 
     Cure 24: the names of 1,800 extractors are not put in order each time.
 
@@ -261,8 +280,8 @@ class CappedYoutubeDL(YoutubeDL):
         if known:
             return known
         response: Response = super().urlopen(request)
-        read = response.read
         address, head = address_of(request), bytearray()
+        read = self._lists.read_ahead(address, response) if address and is_list(response) else response.read
 
         def capped(amount: int | None = None) -> bytes:
             if amount is not None:

@@ -5,6 +5,7 @@ yt-dlp asks for the same list up to four times: to see what it is, for its forma
 
 import io
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
@@ -15,8 +16,10 @@ from yt_dlp.networking.common import Request, Response
 FRESH: Final = 10.0  # seconds: links in a list may hold for a short while only
 NUMBER: Final = 8  # of lists that are kept
 LARGEST: Final = 1024 * 1024  # bytes of one
+PIECE: Final = 64 * 1024  # bytes
 HEAD: Final = 1024  # bytes: extractors look at the beginning before they read the rest
 SIGN: Final = b"#EXTM3U"
+Read = Callable[[int], bytes]
 WHOLE: Final = (b"#EXT-X-ENDLIST", b"#EXT-X-STREAM-INF:")  # a list that does not grow, or of such lists
 
 
@@ -41,6 +44,18 @@ class Lists:
         if is_list and len(body) <= LARGEST and len(self._lists) < NUMBER:
             self._lists[asked] = _List(response.url, response.headers, body, time.monotonic())
 
+    def read_ahead(self, asked: str, response: Response) -> Read:
+        """Read an answer to its end, if it is no longer than lists are, and remember it; gives what reads it again."""
+        read, ahead = response.read, bytearray()
+        while len(ahead) <= LARGEST:
+            chunk = read(PIECE)
+            if not chunk:
+                self.remember(asked, response, bytes(ahead))
+                break
+            ahead += chunk
+        again = io.BytesIO(ahead)
+        return lambda amount: again.read(amount) or read(amount)
+
     def answer(self, request: Request | str) -> Response | None:
         """The same answer once more; None for what has not been read in the last seconds, or is asked for otherwise."""
         address = address_of(request)
@@ -48,6 +63,11 @@ class Lists:
         if known is None or time.monotonic() - known.read > FRESH:
             return None
         return Response(io.BytesIO(known.body), known.url, known.headers)
+
+
+def is_list(response: Response) -> bool:
+    """Whether its server calls it a list of HLS."""
+    return "mpegurl" in (response.get_header("Content-Type") or "").lower()
 
 
 def address_of(request: Request | str) -> str:
