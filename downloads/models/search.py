@@ -19,7 +19,7 @@ from downloads.models.spelling import has_case, spellings
 
 COLUMNS = ("title", "url", "uploader")
 # So many tasks are looked at one by one. What is in more of them is met soon enough in any order.
-FEW = 5_000
+FEW = 3_000
 SIZE = 3  # characters of a piece
 # With it nearly all links begin: to look it up takes long, and narrows nothing
 BEGIN_OF_LINKS = re.compile(r"^https?://(www\.)?", re.IGNORECASE)
