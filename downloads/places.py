@@ -18,7 +18,8 @@ class Places:
         self._work = work
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
-        self._lent: set[threading.Thread] = set()  # those of them whose place another may have
+        self._lenders: set[threading.Thread] = set()  # those of them that let others have their place, as far as
+        self._most = 0  # so many may
         self._count = 0
         self._woken = False  # while all places were taken
 
@@ -37,11 +38,12 @@ class Places:
                 thread.start()
 
     def lend(self, most: int) -> None:
-        """Let another have the place of this thread until its work is done, unless so many places are lent already."""
+        """Let another have the place of this thread until its work is done, as soon as less than so many are lent."""
         with self._lock:
-            if len(self._lent) >= most:
+            self._most = most
+            self._lenders.add(threading.current_thread())
+            if len(self._lenders) > most:
                 return
-            self._lent.add(threading.current_thread())
         self.wake()
 
     def close(self, limit: float) -> bool:
@@ -64,16 +66,19 @@ class Places:
             connection.close()
             with self._lock:
                 self._threads.discard(threading.current_thread())
-                self._lent.discard(threading.current_thread())
+                self._lenders.discard(threading.current_thread())
 
     def _taken(self) -> int:
-        return len(self._threads) - len(self._lent)
+        return len(self._threads) - min(len(self._lenders), self._most)
 
     def _has_place(self) -> bool:
         """Take the place back after the work; where somebody else has it now, that one goes on."""
         with self._lock:
-            self._lent.discard(threading.current_thread())
-            return self._taken() <= self._count
+            self._lenders.discard(threading.current_thread())
+            if self._taken() <= self._count:
+                return True
+            self._threads.discard(threading.current_thread())  # now: or else two that end at once would both leave
+            return False
 
     def _is_over(self) -> bool:
         """Leave, unless somebody woke us since we began to look: that may have been too late for our look."""

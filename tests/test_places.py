@@ -1,5 +1,6 @@
 """Places: as many threads as there may be downloads at once, and none that sleeps while there is work."""
 
+import sys
 import threading
 import time
 from queue import SimpleQueue
@@ -102,6 +103,23 @@ def test_whose_place_is_taken_leaves_when_its_work_is_done(lending):
 
     assert len(work.begun) == 6  # still two at once
     assert len(places._threads) == 2
+
+
+@pytest.fixture
+def switching_often():
+    """Threads take turns a hundred times as often."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(usual / 100)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("switching_often")
+def test_of_two_that_end_at_once_one_goes_on(lending):
+    _places, work = lending(pieces=1000, count=1, most=1)
+    work.end.release(1000)
+
+    wait_until(lambda: len(work.begun) == 1000)
 
 
 def test_a_place_that_becomes_free_takes_the_next_without_being_woken(run):
