@@ -237,6 +237,28 @@ def test_what_is_said_of_a_file_is_not_said_of_its_successor(downloader, media, 
         assert [ffmpeg.get_audio_codec(str(file)) for _ in range(2)] == [codec] * 2
 
 
+# Cure 27: a full disk
+
+
+@pytest.mark.usefixtures("cured")
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("Error writing trailer: No space left on device", Reason.NO_SPACE),
+        ("Error writing trailer: File too large", Reason.FILE_TOO_LARGE),
+        ("Invalid data found when processing input", Reason.POSTPROCESSING_FAILED),
+    ],
+)
+def test_what_the_system_said_before_the_last_line_counts(downloader, origin, spied_tools, said, reason):
+    (spied_tools / "ffmpeg").write_text(f"#!/bin/sh\necho '{said}' >&2\necho 'Conversion failed!' >&2\nexit 1\n")
+    ydl = downloader(ffmpeg_location=str(spied_tools))
+
+    with pytest.raises(DownloadError) as caught:
+        ydl.download([origin.url("/hls/plain/index.m3u8")])
+
+    assert classify(caught.value, Phase.PROCESSING).reason is reason
+
+
 # Cure 5: no network for ffmpeg
 
 

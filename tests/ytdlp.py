@@ -28,6 +28,7 @@ PATCHED = {
     (FFmpegPostProcessor, "get_metadata_object"),
     (FFmpegPostProcessor, "get_audio_codec"),
     (FFmpegPostProcessor, "_get_version"),
+    (FFmpegPostProcessor, "real_run_ffmpeg"),
     (FFmpegFD, "_call_downloader"),
     (HlsFD, "_has_drm"),
     (fragment, "aes_cbc_decrypt_bytes"),

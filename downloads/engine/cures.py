@@ -22,12 +22,12 @@ from yt_dlp.downloader.http import HttpFD
 from yt_dlp.networking._curlcffi import CurlCFFIRH
 from yt_dlp.networking.common import Request, RequestDirector, RequestHandler, Response
 from yt_dlp.networking.exceptions import TransportError, UnsupportedRequest
-from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
+from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor, FFmpegPostProcessorError
 from yt_dlp.utils import DownloadError, UnsupportedError
 from yt_dlp.utils.networking import HTTPHeaderDict
 
 from downloads.engine import bodies, fragments, inherited, parts, resume
-from downloads.engine.ffmpeg import INPUT_WHITE_LISTS
+from downloads.engine.ffmpeg import INPUT_WHITE_LISTS, NO_SPACE, TOO_LARGE
 from downloads.engine.lists import HEAD, Lists, address_of, is_list
 from downloads.engine.protection import DISGUISED_KEY, KEY_LENGTH, KEY_WITHHELD, is_page, is_protected, is_readable
 from downloads.engine.ramp import Allowance
@@ -44,6 +44,7 @@ share = Throttle(0)  # what the limit of all downloads together leaves to this p
 _configuration_args = FFmpegPostProcessor._configuration_args  # noqa: SLF001
 _probed: list[Any] = []  # what ffprobe was last asked for, and what it said
 _get_metadata_object = FFmpegPostProcessor.get_metadata_object
+_real_run_ffmpeg = FFmpegPostProcessor.real_run_ffmpeg
 _decrypt = fragment.aes_cbc_decrypt_bytes
 _send_by_curl = CurlCFFIRH._send  # noqa: SLF001
 _validate_for_curl = CurlCFFIRH._validate  # noqa: SLF001
@@ -66,6 +67,7 @@ def apply() -> None:
     FFmpegPostProcessor.get_metadata_object = whitelisted_metadata
     FFmpegPostProcessor.get_audio_codec = audio_codec
     FFmpegPostProcessor._get_version = presumed_version  # noqa: SLF001
+    FFmpegPostProcessor.real_run_ffmpeg = run_and_hear
     FFmpegFD._call_downloader = refuse_network  # noqa: SLF001
     FileDownloader.report_progress = say_nothing
     HlsFD._has_drm = staticmethod(has_drm)  # noqa: SLF001
@@ -127,6 +129,24 @@ def presumed_version(self: FFmpegPostProcessor, kind: str) -> str:
     else:
         self.probe_basename = kind
     return NEW_ENOUGH
+
+
+def run_and_hear(self: FFmpegPostProcessor, *files: Any, **options: Any) -> str:  # noqa: ANN401  yt-dlp's own
+    """Cure 27: on a full disk ffmpeg says so, and then "Conversion failed!", of which yt-dlp keeps the last line.
+
+    Raises:
+        FFmpegPostProcessorError: as yt-dlp does; with what the system said where that was it.
+    """
+    said: list[str] = []  # the command, and what came of it if that is an error
+    self.write_debug = lambda text, *_, **__: said.append(text)
+    try:
+        output: str = _real_run_ffmpeg(self, *files, **options)
+    except FFmpegPostProcessorError as error:
+        refusal = next((each for each in (NO_SPACE, TOO_LARGE) if each in said[-1]), None)
+        raise (FFmpegPostProcessorError(refusal) if refusal else error) from error
+    finally:
+        del self.write_debug
+    return output
 
 
 def refuse_network(*_: object) -> NoReturn:
