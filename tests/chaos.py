@@ -376,7 +376,8 @@ def is_survived(installation, origin):
     """The suite's form: a minute of troubles, and until all is well again as much as it takes."""
     seed = random.randrange(2**32)
     try:
-        assert Chaos(installation, origin, seed).run(seconds=60, downloads=20) == [], seed
+        wrong = Chaos(installation, origin, seed).run(seconds=60, downloads=20)
+        assert not wrong, f"SEED={seed}: {wrong}"
     finally:
         installation.stop()
 

@@ -113,7 +113,7 @@ def test_a_stream_is_recorded_until_it_ends(record, recording, tools, origin):
 
 
 def test_picture_and_sound_apart_are_recorded_in_step(record, recording, tools, origin):
-    query = {"lasts": 12, "speed": 16}
+    query = {"lasts": 12, "speed": 6}  # no faster: what is late by a segment with one of the two begins with the next
     record(
         hls(origin, "/live/picture/index.m3u8", PICTURE, **query), hls(origin, "/live/sound/index.m3u8", SOUND, **query)
     )

@@ -29,7 +29,7 @@ def fetch(downloader, origin, tools, tmp_path):
     """Download what is put together from two streams; of which kind they are."""
 
     def fetch(path, most):
-        downloader(concurrent_fragment_downloads=most, **OPTIONS).download([origin.url(path, delay=0.1)])
+        downloader(concurrent_fragment_downloads=most, **OPTIONS).download([origin.url(path, delay=0.3)])
         return {stream.kind for stream in probe(tools, tmp_path / "media.mp4", timeout=10).streams}
 
     return fetch
