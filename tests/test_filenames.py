@@ -172,6 +172,21 @@ def test_the_number_stands_before_the_extension():
     ]
 
 
+def test_what_is_taken_is_asked_for_once_and_only_after_some_names():
+    asked = []
+
+    def taken():
+        asked.append("once")
+        return {f"a ({number}).mp4" for number in (*range(2, 2000), 2001)}
+
+    names = numbered("a.mp4", taken)
+
+    assert list(itertools.islice(names, 4)) == ["a.mp4", "a (2).mp4", "a (3).mp4", "a (4).mp4"]
+    assert asked == []
+    assert list(itertools.islice(names, 2)) == ["a (2000).mp4", "a (2002).mp4"]
+    assert asked == ["once"]
+
+
 # Templates
 
 

@@ -70,6 +70,15 @@ def test_a_file_in_a_folder_is_sent_under_its_own_name(service, origin):
     assert "Zo" not in answer.headers["Content-Disposition"]
 
 
+def test_among_many_of_one_name_the_first_free_number_is_taken(service, origin):
+    folder = service.library / "Cy" / "2026-03-01"
+    folder.mkdir(parents=True)
+    for number in ("", *(f" ({each})" for each in range(2, 50) if each != 30)):
+        (folder / f"Often (180p){number}.mp4").touch()
+
+    assert downloaded(service, origin, "Often", "Cy")["file_name"] == "Cy/2026-03-01/Often (180p) (30).mp4"
+
+
 def test_of_two_with_one_name_the_second_is_numbered_and_its_folder_goes_with_the_last(service, origin):
     first, second = (downloaded(service, origin, "Twice", "Bo") for _ in range(2))
 

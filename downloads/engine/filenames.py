@@ -3,7 +3,7 @@
 import os.path
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import count
@@ -34,6 +34,7 @@ MAX_STEM_BYTES: Final = MAX_NAME_BYTES - MAX_SUFFIX_BYTES - len(" (999)")
 _MAX_FIELD_BYTES: Final = 100  # of every field but the title
 _LEAST_FIELD_BYTES: Final = 24  # stay of a field before the next one is cut
 _CUT_FIRST: Final = ("title", "playlist", "uploader", "site", "id")
+_FIRST_FEW: Final = 5  # names that are tried before all in a folder are looked at
 _MAX_RAW_LENGTH: Final = 4_000
 """No more of a title than this many characters is looked at."""
 _LONGEST_CLUSTER: Final = 32
@@ -163,12 +164,20 @@ def side_name(name: str, suffix: str) -> str:
     return f"{os.path.splitext(name)[0]}{suffix}"  # noqa: PTH122  a name, no path
 
 
-def numbered(name: str) -> Iterator[str]:
-    """Yield `name.mp4`, `name (2).mp4`, `name (3).mp4` and so on, without an end."""
+def numbered(name: str, taken: Callable[[], Container[str]] = frozenset) -> Iterator[str]:
+    """Yield `name.mp4`, `name (2).mp4`, `name (3).mp4` and so on, without an end.
+
+    After the first few, what is `taken` is asked for once, and left out.
+    """
     yield name
     stem, extension = os.path.splitext(name)  # noqa: PTH122  a name, no path
+    left_out: Container[str] = ()
     for number in count(2):
-        yield f"{stem} ({number}){extension}"
+        if number == _FIRST_FEW:
+            left_out = taken()
+        candidate = f"{stem} ({number}){extension}"
+        if candidate not in left_out:
+            yield candidate
 
 
 def clean_text(text: str, limit: int) -> str:

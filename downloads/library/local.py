@@ -43,6 +43,14 @@ def _library() -> Path:
     return library
 
 
+def _names_beside(name: str) -> set[str]:
+    """Everything that is in the folder of this name, named as it is: from the library's own folder."""
+    folder = os.path.dirname(name)  # noqa: PTH120  a name, no path
+    with contextlib.suppress(FileNotFoundError):
+        return {os.path.join(folder, each) for each in os.listdir(library_path(name).parent)}  # noqa: PTH118, PTH208
+    return set()
+
+
 class LocalLibrary(FileSystemStorage):
     """The folder `LIBRARY_DIR`. Where it is on the file system of the working folders, nothing is copied."""
 
@@ -87,7 +95,7 @@ class LocalLibrary(FileSystemStorage):
         sources = [*finished.beside.values(), finished.file]
         drafts: list[Path] = []
         with contextlib.ExitStack() as stack:
-            for candidate in numbered(name):
+            for candidate in numbered(name, lambda: _names_beside(name)):
                 beside = [side_name(candidate, suffix) for suffix in finished.beside]
                 targets = [library_path(each) for each in (*beside, candidate)]
                 if any(os.path.lexists(target) for target in targets) or not reserve(candidate, beside):
