@@ -24,6 +24,7 @@ from starlette.routing import Mount, Router
 from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from downloads import lookups
 from downloads.consumers import FeedConsumer
 from downloads.files import FileSender
 from downloads.metrics import counted_sockets
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
     from uvicorn._types import ASGI3Application
 
+OTHERS = 40  # requests at once; more wait for each other
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
@@ -70,8 +72,8 @@ class ThreadedHandler(ASGIHandler):
         return response
 
 
-# As many as may wait for something at once: mostly for a site, when links are looked up
-threads = ThreadPoolExecutor(64, thread_name_prefix="request")
+# As many as may wait for sites, when links are looked up, and OTHERS beside them
+threads = ThreadPoolExecutor(lookups.WAITING_AT_MOST + settings.MAX_CONCURRENT_EXTRACTS + OTHERS, "request")
 
 # From where they are installed: nothing to collect, and whatever is served is checked by its ETag.
 static_files = StaticFiles(
