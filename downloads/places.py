@@ -18,8 +18,8 @@ class Places:
         self._work = work
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
-        self._lenders: set[threading.Thread] = set()  # those of them that let others have their place, as far as
-        self._most = 0  # so many may
+        self._lenders: set[threading.Thread] = set()  # those of them that would let others have their place
+        self._most = 0  # how many of these may
         self._count = 0
         self._woken = False  # while all places were taken
 

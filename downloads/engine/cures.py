@@ -142,8 +142,10 @@ def run_and_hear(self: FFmpegPostProcessor, *files: Any, **options: Any) -> str:
     try:
         output: str = _real_run_ffmpeg(self, *files, **options)
     except FFmpegPostProcessorError as error:
-        refusal = next((each for each in (NO_SPACE, TOO_LARGE) if each in said[-1]), None)
-        raise (FFmpegPostProcessorError(refusal) if refusal else error) from error
+        for refusal in (NO_SPACE, TOO_LARGE):
+            if any(refusal in text for text in said[-1:]):
+                raise FFmpegPostProcessorError(refusal) from error
+        raise
     finally:
         del self.write_debug
     return output

@@ -21,6 +21,7 @@ _PAGE_WIDTH, _PAGE_HEIGHT = 640, 1280
 _COVER_SIDE = 1920
 _TIME_LIMIT = 10.0  # seconds for ffmpeg
 # For one picture threads cost more than they bring, and the nearest key frame is as good as the frame after it.
+# Without -xerror it would read to the end of a film whose codec it does not know.
 _HURRY: Final = ("-xerror", "-filter_threads", "1", "-threads", "1", "-skip_frame", "nokey", "-noaccurate_seek")
 _SEEK: Final = 0.1  # of the video: behind most openings
 _SCALE: Final = (
