@@ -170,7 +170,7 @@ class Service:
         leaders = {process.pid for process in processes}
         return [process for process in processes if parent_of(process) in leaders]
 
-    def group_of(self, task_id, limit=10):
+    def group_of(self, task_id, limit=30):
         """The process group of a task, once it runs: its number is that of the child, which holds the folder's lock."""
         lock = str(self.data / "work" / task_id / "lock")
 
@@ -205,7 +205,7 @@ class Service:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def wait_for(self, task_id, *statuses, limit=30):
+    def wait_for(self, task_id, *statuses, limit=60):
         """The task once it has one of these states (one of the ends, unless said otherwise)."""
         wanted = statuses or ("completed", "failed", "cancelled")
         return wait_until(lambda: self._task_in(task_id, wanted), limit, lambda: f"{self.task(task_id)}")
@@ -214,7 +214,7 @@ class Service:
         task = self.task(task_id)
         return task if task["status"] in wanted else None
 
-    def wait_for_bytes(self, task_id, wanted, limit=30):
+    def wait_for_bytes(self, task_id, wanted, limit=60):
         """The task once this many bytes have come."""
         return wait_until(lambda: (task := self.task(task_id))["downloaded_bytes"] >= wanted and task, limit)
 
@@ -237,12 +237,12 @@ class Feed:
         self.socket = socket_
         self.heard = []
 
-    def hear(self, limit=10):
+    def hear(self, limit=30):
         message = json.loads(self.socket.recv(timeout=limit))
         self.heard.append(message)
         return message
 
-    def hear_until(self, wanted, limit=30):
+    def hear_until(self, wanted, limit=60):
         deadline = time.monotonic() + limit
         while True:
             message = self.hear(limit=max(deadline - time.monotonic(), 0.01))

@@ -6,7 +6,7 @@ import time
 SOON, LATER = 0.03, 0.12  # seconds
 
 
-def wait_until(condition, limit=10, explain=lambda: "", pause=None):
+def wait_until(condition, limit=30, explain=lambda: "", pause=None):
     """What the condition says once it is true; asked less often with time, unless the pause is given."""
     deadline, next_pause = time.monotonic() + limit, pause or SOON
     while time.monotonic() < deadline:
