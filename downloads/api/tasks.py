@@ -10,6 +10,7 @@ from ninja.decorators import decorate_view
 
 from downloads import batches, details, files, operations, pictures, storage, turns
 from downloads.api.idempotency import IdempotencyKey, once
+from downloads.api.kept import kept_until_written
 from downloads.api.lists import Filters, ListQuery, with_etag
 from downloads.api.schemas import (
     Acknowledged,
@@ -155,7 +156,7 @@ def finish(request: HttpRequest, task_id: str) -> Json:
     summary="List tasks",
     openapi_extra={"responses": {200: {"headers": LIST_HEADERS}, 304: {"headers": LIST_HEADERS}}},
 )
-@decorate_view(with_etag)
+@decorate_view(kept_until_written, with_etag)
 def tasks(request: HttpRequest, query: Query[ListQuery]) -> HttpResponse:
     """List tasks, newest first unless asked otherwise; `X-Total-Count` says how many there are in all."""
     page = query.page(readable)
