@@ -14,6 +14,7 @@ from tests.tasks import task_in
 pytestmark = pytest.mark.django_db
 
 is_sqlite = pytest.mark.skipif("connection.vendor != 'sqlite'")
+is_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'")
 
 TEXTS = [
     "Straße",
@@ -204,6 +205,29 @@ def test_of_a_few_all_are_counted(few):
     matching = Task.objects.matching("common")
     assert matching.count_by_status()[Status.FAILED] == 2
     assert matching.is_counted
+
+
+@pytest.fixture
+def old_and_new(few, monkeypatch):
+    """Ten old tasks and ten new ones, of which the first two say what is common."""
+    monkeypatch.setattr(search, "FIRST", 2)
+    titles = [f"{age} {number} 100%_\\" for age in ("old", "new") for number in range(10)]
+    tasks = [task_in(Status.FAILED, title=title) for title in titles]
+    return {task.title: task.pk for task in tasks}
+
+
+@is_postgresql
+@pytest.mark.parametrize("text", ["new", "NEW", "100%_\\", "example.com"])
+def test_what_is_common_is_found_among_the_newest(old_and_new, text):
+    newest = [old_and_new[f"new {number} 100%_\\"] for number in (9, 8, 7)]
+    assert list(search.candidates(text)) == newest
+
+
+@is_postgresql
+@pytest.mark.parametrize(("text", "number"), [("old", 10), ("new 9", 1), ("100%__", 0), ("%", 20), ("w 8", 1)])
+def test_what_the_newest_do_not_hold_so_often_is_found_by_the_index(old_and_new, monkeypatch, text, number):
+    monkeypatch.setattr(search, "FEW", 10)
+    assert len(search.candidates(text)) == min(number, 11)
 
 
 def test_the_api_and_the_page_say_that_there_may_be_more(few, client):
