@@ -17,6 +17,11 @@ import selectors
 import signal
 import socket
 import sys
+import warnings
+
+# It guesses in what characters a text is written, for requests, whom nobody asks for texts here: 3 MiB less
+sys.modules["charset_normalizer"] = None  # type: ignore[assignment]  # which is how Python is told that there is none
+warnings.filterwarnings("ignore", "Unable to find acceptable character detection")
 
 import yt_dlp.downloader.dash
 import yt_dlp.downloader.hls
