@@ -58,7 +58,8 @@ class Outcome:
 class Proof:
     """Disturbs all kinds at once, in a service that downloads all of them at once.
 
-    `until` is the latest point, as a share of the time that the longest takes; `hurry` how much faster they are all.
+    `until` is the latest point, as a share of the bytes of whichever is the furthest; `hurry` how much faster they are
+    all.
     """
 
     def __init__(self, service, origin, seed, until=1.0, hurry=1):
@@ -69,12 +70,10 @@ class Proof:
         self.hurry = hurry
         self.rounds = 0
         self.usual = {}
-        began = time.monotonic()
         tasks = self._begin()
         for kind, (link_id, task_id) in tasks.items():
             service.wait_for(task_id)
             self.usual[kind] = (self._digest(task_id), self._sent(link_id), service.file(task_id).stat().st_size)
-        self.seconds = time.monotonic() - began
 
     def at_points(self, disturb, points):
         """The outcomes of as many disturbances as it takes to hit each kind at so many points before its end."""
@@ -102,7 +101,8 @@ class Proof:
 
     def _disturb(self, name, disturb):
         tasks = self._begin()
-        time.sleep(self.random.uniform(0.1, self.until) * self.seconds)
+        point = self.random.uniform(0, self.until)
+        wait_until(lambda: self._furthest(tasks) >= point, limit=120, pause=0.01)
         statuses = {kind: self.service.task(task_id)["status"] for kind, (_, task_id) in tasks.items()}
         disturb()
         return self._outcomes(name, tasks, statuses)
@@ -156,6 +156,10 @@ class Proof:
 
     def _digest(self, task_id):
         return hashlib.sha256(self.service.file(task_id).read_bytes()).hexdigest()
+
+    def _furthest(self, tasks):
+        """How much has been sent of the one of which most has."""
+        return max(self._sent(link_id) / self.usual[kind][1] for kind, (link_id, _) in tasks.items())
 
     def _sent(self, link_id):
         return sum(record.bytes_sent for record in self.origin.requests if record.query.get("id") == link_id)
