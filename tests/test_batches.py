@@ -168,4 +168,4 @@ def test_a_thousand_are_quick(fresh_service, origin, record_property):
     }
     record_property("seconds", times)
     assert len(set(ids)) == 1000
-    assert max(times.values()) < 20
+    assert max(times.values()) < 60

@@ -534,9 +534,9 @@ def test_a_silent_connection_is_ended(monkeypatch, proxy, route, origin):
     began = time.monotonic()
 
     with pytest.raises(requests.ConnectionError):
-        requests.get(origin.url("/hang"), proxies={"http": route.url}, timeout=5)
+        requests.get(origin.url("/hang"), proxies={"http": route.url}, timeout=30)
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_a_route_has_so_many_connections_and_no_more(monkeypatch, tunnel, route, origin):

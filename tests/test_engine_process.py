@@ -241,7 +241,7 @@ def test_a_child_that_hangs_in_a_look_up_is_stopped(start, origin):
     began = time.monotonic()
     child.stop()
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert not is_alive(child.pid)
     assert processes_of(child) == []
 

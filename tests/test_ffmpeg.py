@@ -367,7 +367,7 @@ def test_an_ffmpeg_that_ignores_term_is_killed_after_a_second(impostor, started)
     began = time.monotonic()
     with pytest.raises(Interrupted):
         run_ffmpeg(toolbox, [], duration=1, on_progress=interrupt)
-    assert (started(), 0.9 < time.monotonic() - began < 3) == ([], True)
+    assert (started(), 0.9 < time.monotonic() - began < 10) == ([], True)
 
 
 def test_a_conversion_stops_when_it_is_asked_to(tools, started):

@@ -95,7 +95,7 @@ def test_a_child_that_is_asked_to_stop_stops_while_companions_hang(jobs, origin)
     next(event for event in heard(child) if isinstance(event, messages.Progress))
     began = time.monotonic()
     child.stop()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 # ---- The last run by itself

@@ -69,7 +69,7 @@ def test_a_page_that_pins_the_processor_is_given_up_in_time(fresh_service, site)
     began = time.monotonic()
     answer = fresh_service.http.post("/api/downloads/extract", json={"url": f"{site}/forms.html"})
     assert answer.status_code in (400, 500)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 25
     assert not fresh_service.children()
 
 

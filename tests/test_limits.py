@@ -221,7 +221,7 @@ def test_a_body_in_chunks_without_end_is_cut_off_and_kept_nowhere(service):
         with pytest.raises(OSError):  # noqa: PT011  whichever way the line is cut
             _ = [(client.sendall(chunk), time.sleep(0.001)) for _ in range(100_000)]
 
-    assert 4 < time.monotonic() - began < 8
+    assert 4 < time.monotonic() - began < 25
     assert spooled_by(service) == 0
 
 

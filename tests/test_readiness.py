@@ -231,7 +231,7 @@ def test_a_check_that_hangs_is_cut_off_and_not_started_twice(monkeypatch):
     began = time.monotonic()
     reports = [both.report(), both.report()]
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     assert [report.checks["hanging"].detail for report in reports] == ["It does not work: no answer in time."] * 2
     assert [report.checks["quick"].status for report in reports] == ["ok", "ok"]
     assert len(started) == 1

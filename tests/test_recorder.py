@@ -113,7 +113,7 @@ def test_a_stream_is_recorded_until_it_ends(record, recording, tools, origin):
 
 
 def test_picture_and_sound_apart_are_recorded_in_step(record, recording, tools, origin):
-    query = {"lasts": 12, "speed": 6}  # no faster: what is late by a segment with one of the two begins with the next
+    query = {"lasts": 12, "speed": 2}  # no faster: what is late by a segment with one of the two begins with the next
     record(
         hls(origin, "/live/picture/index.m3u8", PICTURE, **query), hls(origin, "/live/sound/index.m3u8", SOUND, **query)
     )
@@ -158,7 +158,7 @@ def test_a_recording_is_finished_when_that_is_asked_for(record, recording, tools
     began = time.monotonic()
     record(hls(origin, speed=4), finish=finish)
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert recording.is_over
     assert complaints_about(tools, joined(recording, tools).file) == b""
 
@@ -170,7 +170,7 @@ def test_a_recording_is_finished_though_the_network_hangs(monkeypatch, record, r
     began = time.monotonic()
     record(hls(origin, delay=30, on="seg002"), finish=finish)
 
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15
     assert recording.is_over
     assert joined(recording, tools).file.is_file()
 

@@ -153,9 +153,9 @@ def test_curl_does_not_read_ahead_into_memory(origin, proxy, monkeypatch):
 
 def test_pages_are_not_slowed_down(origin):
     began = time.monotonic()
-    with CappedYoutubeDL({"quiet": True, "cachedir": False, "ratelimit": 100_000}) as ydl:
+    with CappedYoutubeDL({"quiet": True, "cachedir": False, "ratelimit": 50_000}) as ydl:
         assert len(ydl.urlopen(origin.url("/direct/big.bin", size=1_000_000)).read()) == 1_000_000
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("kind", [messages.Job, messages.LookUpJob])

@@ -394,7 +394,7 @@ def test_an_endpoint_that_takes_too_long_is_cut_off(endpoint, receiver, monkeypa
 
     delivery = tried(endpoint.send_test())
 
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 4.5
     assert (delivery.status, delivery.last_error) == ("waiting", "There was no answer within 1 s.")
 
 
