@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.cases import CASES
 from benchmarks.chart import chart
-from benchmarks.results import DEVIATIONS, LEAST_NOISE, LEAST_ROUNDS, OURS, described, target, text
+from benchmarks.results import DEVIATIONS, LEAST_NOISE, LEAST_ROUNDS, OURS, described, pace, target, text
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 RECORD = DOCS / "performance.json"
@@ -29,8 +29,10 @@ In each round every program had its turn, one after the other. The files come fr
 |---|---|---|---|---|
 {rows}
 
-The targets are for a machine of 2 cores. A ratio is the median of those of the rounds, each of our number and theirs in
-the same round: above 1 we are the better ones, whether more or less is better.
+The targets are for a machine of 2 cores. {pace}
+
+A ratio is the median of those of the rounds, each of our number and theirs in the same round: above 1 we are the better
+ones, whether more or less is better.
 
 ## Compared with later runs
 
@@ -46,6 +48,7 @@ def page(run):
     """The text of docs/performance.md."""
     return PAGE.format(
         described=described(run),
+        pace=pace(run),
         rows="\n".join(_row(result) for result in run["results"]),
         deviations=DEVIATIONS,
         least_noise=LEAST_NOISE,

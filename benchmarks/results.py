@@ -11,6 +11,7 @@ OURS = "ours"  # the contender that the others are beside
 LEAST_ROUNDS = 3  # from fewer nobody can tell what is noise
 LEAST_NOISE = 0.05
 DEVIATIONS = 3
+FILE, ITS_TIME = "1 MiB", 0.75  # seconds that yt-dlp took for this file on the machine for which the targets are
 
 
 def result(figure, numbers):
@@ -59,6 +60,15 @@ def described(run):
     """When and on what it was made, in a sentence."""
     machine = ", ".join(f"{name} {fact}" for name, fact in run["machine"].items())
     return f"{run['date']}: {machine}; load before {run['load']}; {run['rounds']} rounds in turn."
+
+
+def pace(run):
+    """How fast this machine is beside the one that the targets are for, in a sentence; nothing without that figure."""
+    times = {each["name"]: each["contenders"]["yt-dlp"]["median"] for each in run["results"] if each["name"] == FILE}
+    if FILE not in times:
+        return ""
+    here = f"{text(times[FILE])} s here: {text(times[FILE] / ITS_TIME)} times as long"
+    return f"On the one that they are made for, yt-dlp takes {ITS_TIME} s for the file of {FILE}, and {here}."
 
 
 def text(number):

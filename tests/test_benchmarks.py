@@ -12,7 +12,7 @@ from benchmarks import compare, machine, record
 from benchmarks.case import Figure
 from benchmarks.cases import CASES
 from benchmarks.chart import chart
-from benchmarks.results import change, noise, paired, result, summary, text
+from benchmarks.results import change, noise, pace, paired, result, summary, text
 
 TIME = Figure(name="a file", counts="From here to there.", unit="s", target=2)
 SPEED = Figure(name="a large file", counts="Bytes by time.", unit="MB/s", target=500, more_is_better=True)
@@ -97,6 +97,13 @@ def test_what_only_one_run_has_is_shown_and_not_judged():
     assert len(lines) == 4
     assert [line.split()[-1] for line in lines[1:]] == ["none", "none", "none"]
     assert fallen(RUN, run_of()) == fallen(run_of(), RUN) == []
+
+
+def test_a_run_says_how_fast_its_machine_is():
+    file = Figure(name="1 MiB", counts="", unit="s")
+    slow = run_of(result(file, {"ours": [0.3] * 5, "yt-dlp": [1.5] * 5}))
+    assert pace(slow).endswith("takes 0.75 s for the file of 1 MiB, and 1.50 s here: 2.00 times as long.")
+    assert pace(RUN) == ""
 
 
 @pytest.fixture
