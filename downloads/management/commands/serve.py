@@ -10,7 +10,7 @@ from typing import Any
 # Its own compiler of C costs 2 MiB and gains nothing: what clients say is a `ping`
 os.environ.setdefault("AUTOBAHN_USE_NVX", "0")
 # Nor does Twisted need its TLS, which ends at a reverse proxy: 4 MiB
-sys.modules["OpenSSL"] = None  # type: ignore[assignment]  # which is how Python is told that there is none
+sys.modules.setdefault("OpenSSL", None)  # type: ignore[arg-type]  # which is how Python is told that there is none
 
 import daphne.server  # noqa: F401  installs Twisted's reactor, which must come before anything else of Twisted
 from django.conf import settings
