@@ -64,10 +64,10 @@ def described(run):
 
 def pace(run):
     """How fast this machine is beside the one that the targets are for, in a sentence; nothing without that figure."""
-    times = {each["name"]: each["contenders"]["yt-dlp"]["median"] for each in run["results"] if each["name"] == FILE}
-    if FILE not in times:
+    found = next((each["contenders"].get("yt-dlp") for each in run["results"] if each["name"] == FILE), None)
+    if found is None:
         return ""
-    here = f"{text(times[FILE])} s here: {text(times[FILE] / ITS_TIME)} times as long"
+    here = f"{text(found['median'])} s here: {text(found['median'] / ITS_TIME)} times as long"
     return f"On the one that they are made for, yt-dlp takes {ITS_TIME} s for the file of {FILE}, and {here}."
 
 

@@ -112,17 +112,18 @@ def test_below_the_floor_what_runs_waits_with_its_bytes_and_nothing_new_starts(s
     assert ranges[-1][0] >= 600_000  # what had come was not fetched again
 
 
-@pytest.mark.parametrize(("path", "rate"), [("/direct/video.mp4", 1_000_000), ("/hls/plain/index.m3u8", 150_000)])
+@pytest.mark.parametrize(("path", "rate"), [("/direct/video.mp4", 600_000), ("/hls/plain/index.m3u8", 100_000)])
 def test_a_disk_that_is_full_in_the_middle_of_a_write_costs_nothing_that_was_there(brimful, origin, path, rate, jobs):
     undisturbed = hashlib.sha256(jobs.run(origin.url(path)).file.read_bytes()).hexdigest()
     whole = origin.bytes_sent()
     origin.reset()
     task_id = brimful.download(origin.url(path, rate=rate))
-    brimful.wait_for_bytes(task_id, 600_000)
+    brimful.wait_for_bytes(task_id, 1_500_000)
     brimful.leave_free(100_000)
     full = brimful.wait_for_room(task_id)
     assert (full["status"], full["error_reason"]) == ("queued", "no_space")
     brimful.make_room()
     assert brimful.wait_for(task_id)["status"] == "completed"
     assert brimful.sha256(task_id) == undisturbed
-    assert origin.bytes_sent() < whole + 600_000  # what had come was not fetched again
+    # What had come was not fetched again; what lay in buffers was, and the beginning, by the second look-up
+    assert origin.bytes_sent() < whole + 1_200_000
