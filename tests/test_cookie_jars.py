@@ -349,7 +349,7 @@ def test_a_test_that_takes_long_ends_and_nobody_waits_for_it(service, add_jar, o
         waits = [writing_takes(service) for _ in range(10)]
         assert not testing.done()
         assert "The site took too long to show the video" in testing.result()
-    assert max(waits) < 5
+    assert max(waits) < 2  # the test itself takes 3
 
 
 def writing_takes(service):

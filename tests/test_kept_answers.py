@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from downloads.api import tasks as views
 from downloads.models import ApiKey, Task
@@ -30,11 +31,11 @@ def is_read(queries):
 
 
 @pytest.fixture
-def asked(client, django_assert_max_num_queries):
+def asked(client):
     """The list, and whether the database was asked for it."""
 
     def asked(**query):
-        with django_assert_max_num_queries(100) as queries:
+        with CaptureQueriesContext(connection) as queries:
             found = titles(client, **query)
         return found, is_read(queries)
 

@@ -158,7 +158,7 @@ def test_a_recording_is_finished_when_that_is_asked_for(record, recording, tools
     began = time.monotonic()
     record(hls(origin, speed=4), finish=finish)
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 1 + recorder_module.FINISH_GRACE  # by itself: nobody had to end it
     assert recording.is_over
     assert complaints_about(tools, joined(recording, tools).file) == b""
 
@@ -170,7 +170,7 @@ def test_a_recording_is_finished_though_the_network_hangs(monkeypatch, record, r
     began = time.monotonic()
     record(hls(origin, delay=30, on="seg002"), finish=finish)
 
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 5
     assert recording.is_over
     assert joined(recording, tools).file.is_file()
 

@@ -22,7 +22,8 @@ COLUMNS = ("title", "url", "uploader")
 # So many tasks are looked at one by one. What is in more of them is met soon enough in any order.
 FEW = 2_000
 # Of the newest tasks PostgreSQL looks at so many first. If a text is in this share of them it is a common one, and
-# enough that hold it are sooner found among the newest than by the index, which finds all before it names one.
+# enough that hold it are sooner found among the newest than by the index, which finds all before it names one: it is
+# looked for in twice as many of them as should do.
 FIRST, COMMON = 500, 0.2
 SIZE = 3  # characters of a piece
 # With it nearly all links begin: to look it up takes long, and narrows nothing
