@@ -91,6 +91,14 @@ def test_failures_are_counted_by_reason_with_the_newest(at_noon):
     assert found == [("network", 3, newest), ("drm", 1, other)]
 
 
+def test_what_failed_by_the_clock_of_the_database_is_the_newest_of_its_reason():
+    ended(Status.FAILED, at=timezone.now() - timedelta(minutes=1), error_reason=Reason.NETWORK)
+    newest = ended(Status.FAILED, at=Now(), error_reason=Reason.NETWORK)
+    other = ended(Status.FAILED, at=Now(), error_reason=Reason.DRM)
+    found = [(group.reason, group.count, group.newest.pk) for group in figures.failures()]
+    assert found == [("network", 2, newest.pk), ("drm", 1, other.pk)]
+
+
 # The queue, the workers, the disk
 
 
