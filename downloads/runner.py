@@ -45,7 +45,8 @@ from downloads.sealing import Unreadable, unseal
 from downloads.states import Status, Stop, Wait
 from downloads.stops import stops
 
-LOOK_EVERY = 0.2  # seconds: how soon a request to stop is seen
+LOOK_EVERY = 0.2  # seconds: how soon a request to stop is looked for again
+WAIT = 0.3  # seconds: longer than between two readings of a download, so that one waking does for both
 SHARE_EVERY = 1.0  # seconds: how soon a limit for all holds, when there are more of them
 RENEW_EVERY = 5.0  # seconds, when there is no progress to write
 # A result that failed its proof is fetched once more from nothing, not five times: the site's word may be what is wrong
@@ -226,7 +227,7 @@ class Run:
     def _follow(self, child: Child) -> Ending:
         while True:
             try:
-                events = child.events(LOOK_EVERY)
+                events = child.events(WAIT)
             except messages.BadFrame as error:
                 return self._failure(Reason.KILLED, f"the engine spoke nonsense: {error}")
             if events and not self._heard:

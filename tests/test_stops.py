@@ -1,8 +1,11 @@
 """What is asked of many running tasks is looked for by one query, and no lease is believed that is over."""
 
+import threading
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from downloads.models import LeaseLost, Task
 from downloads.states import Status, Stop
@@ -57,3 +60,26 @@ def test_a_task_that_was_claimed_anew_is_looked_at_anew(stops, tasks):
     stops.hold(tasks[0].id)
 
     assert stops.asked(tasks[0].id, lease) == ""
+
+
+def written_by_another_connection(**columns):
+    def write():
+        Task.objects.update(**columns)
+        connection.close()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL does not say that nothing was written")
+@pytest.mark.django_db(transaction=True)
+def test_nobody_looks_again_before_anything_is_written(monkeypatch):
+    monkeypatch.setattr("downloads.stops.FRESH", 0)
+    stops, task = Stops(), task_in(Status.DOWNLOADING)
+    stops.hold(task.id)
+    for ask in (Stop.NONE, Stop.PAUSE, Stop.CANCEL):
+        written_by_another_connection(stop=ask)
+        with CaptureQueriesContext(connection) as queries:
+            assert [stops.asked(task.id, task.lease) for _ in range(3)] == [ask] * 3
+        assert len(queries) == 1

@@ -1,39 +1,23 @@
 """Answers that are kept while nothing is written: whoever asks for the same list again costs no query.
 
-SQLite says for next to nothing whether anybody has written since. PostgreSQL has no such word for it; there each answer
-is made anew.
+On PostgreSQL, which does not tell, each answer is made anew.
 """
 
-import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import wraps
 from http import HTTPStatus
 from threading import Lock
 from typing import Any
 
-from django.db import connection
 from django.http import HttpRequest, HttpResponse
+
+from downloads import writes
 
 MOST = 8  # answers
 LONGEST = 128 * 1024  # bytes of one
 
 View = Callable[..., HttpResponse]
-
-
-class Writes:
-    """A connection to SQLite that never writes, so that whatever was written was written by others."""
-
-    def __init__(self, database: str) -> None:
-        """Take its path."""
-        self._lock = Lock()
-        self._connection = sqlite3.connect(database, timeout=20, isolation_level=None, check_same_thread=False)
-
-    def version(self) -> int:
-        """Another number after each commit, whoever's it was (https://sqlite.org/pragma.html#pragma_data_version)."""
-        with self._lock:
-            found: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        return found
 
 
 class Kept:
@@ -69,12 +53,10 @@ def kept_until_written(view: View) -> View:
 
     @wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # noqa: ANN401  whatever it takes
-        # What a transaction has written itself, others do not know before its end
-        if connection.vendor != "sqlite" or connection.in_atomic_block:
+        version = writes.version()
+        if version is None:
             return view(request, *args, **kwargs)
-        # Asked for before the answer is made: what is written meanwhile leads to another number
-        database = connection.settings_dict["NAME"]
-        key = database, _writes(database).version(), request.get_full_path()
+        key = version, request.get_full_path()
         response = answers.find(key)
         if response is None:
             response = view(request, *args, **kwargs)
@@ -82,8 +64,3 @@ def kept_until_written(view: View) -> View:
         return response
 
     return answered
-
-
-@cache
-def _writes(database: str) -> Writes:
-    return Writes(database)

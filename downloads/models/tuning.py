@@ -33,8 +33,10 @@ class InForce:
 
     def opens_at(self) -> datetime | None:
         """When the hours begin in which downloads run; None while they last."""
+        if self.hours is None:
+            return None
         now = timezone.now()
-        return self.hours.next_begin(now) if self.hours and now not in self.hours else None
+        return None if now in self.hours else self.hours.next_begin(now)
 
 
 class TuningManager(models.Manager["Tuning"]):
