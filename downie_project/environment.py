@@ -21,6 +21,9 @@ from downloads.rates import rate_of
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+# Connections to PostgreSQL: one for each thread that wants one, and none for long that nobody wants. Whoever has waited
+# for 5 s is told, and the next one tries at once. Times in seconds, see psycopg_pool.ConnectionPool.
+POOL = {"min_size": 0, "max_size": 300, "max_idle": 60, "timeout": 5, "reconnect_timeout": 5}
 RATE = r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$"
 
 
@@ -302,5 +305,8 @@ def database(environment: Environment, data_dir: Path) -> dict[str, Any]:
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
-    settings["CONN_MAX_AGE"] = None if settings["ENGINE"].endswith("sqlite3") else 0
+        settings["CONN_MAX_AGE"] = None
+    else:
+        settings["OPTIONS"] = settings.get("OPTIONS", {}) | {"pool": POOL}
+        settings["CONN_HEALTH_CHECKS"] = True  # a server that was started anew has closed what the pool holds
     return settings

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from tests.postgres import postgres
-from tests.service import PROJECT, Service
+from tests.postgres import Postgres, postgres
+from tests.service import PROJECT, Service, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,7 @@ def service_on_postgres(tmp_path, database_url):
 def test_the_rows_keep_their_promises_on_postgresql_too(database_url):
     names = (
         "task",
+        "seen",
         "life_of_a_task",
         "turns",
         "machines",
@@ -110,3 +111,38 @@ def test_what_triggers_keep_comes_back_once(database_url, tmp_path):
         ]
         found = "SELECT url FROM downloads_task WHERE downloads_pieces(title, url, uploader) COLLATE \"C\" @> '{乐}'"
         assert connection.execute(found).fetchall() == [("1",)]
+
+
+def test_a_server_that_was_started_anew_is_used_again(tmp_path):
+    server = Postgres(tmp_path)
+    service = Service(tmp_path / "data", DATABASE_URL=server.url).start()
+    try:
+        assert service.http.get("/api/stats").status_code == 200
+        server.stop_at_once()
+        assert service.http.get("/api/stats", timeout=30).status_code == 500
+        server.start()
+        wait_until(lambda: service.http.get("/api/stats", timeout=30).status_code == 200)
+        assert [service.http.get("/api/stats").status_code for _ in range(20)] == [200] * 20
+    finally:
+        service.stop()
+        server.stop()
+
+
+def test_a_server_that_is_not_there_is_told_at_once(tmp_path):
+    environment = Service(tmp_path / "data").environment | {
+        "DATABASE_URL": "postgresql://user:hunter2@127.0.0.1:1/name"
+    }
+    run = subprocess.run(
+        [sys.executable, "manage.py", "serve"],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert run.returncode == 1
+    assert "The database cannot be reached, see DATABASE_URL: connection failed" in run.stderr
+    assert "Connection refused" in run.stderr
+    assert "hunter2" not in run.stderr + run.stdout

@@ -304,7 +304,7 @@ def test_a_socket_folder_is_handed_on_to_postgresql(monkeypatch, tmp_path):
 
     settings = database(read_environment(), tmp_path)
 
-    assert (settings["NAME"], settings["OPTIONS"]) == ("name", {"host": "/run/postgresql"})
+    assert (settings["NAME"], settings["OPTIONS"]["host"]) == ("name", "/run/postgresql")
 
 
 # The key

@@ -5,10 +5,12 @@ import ctypes
 import signal
 import sys
 from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, OutputWrapper
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from downloads import live, recovery
 from downloads.engine.ffmpeg import ToolMissing
@@ -46,11 +48,24 @@ def prepared() -> Iterator[None]:
     _share_one_arena()
     with contextlib.closing(lock):
         try:
+            _ask_the_database()
             migrate()
         except OperationalError as error:
             reason = str(error).strip().splitlines()[0]
             raise CommandError(f"The database cannot be reached, see DATABASE_URL: {reason}") from None
         yield
+
+
+def _ask_the_database() -> None:
+    """Connect once without the pool, which would not say what is wrong.
+
+    Raises:
+        OperationalError: it cannot be reached.
+    """
+    if connection.vendor == "postgresql":
+        with connection.wrap_database_errors:
+            driver: Any = import_module("psycopg")  # which nobody needs on SQLite
+            driver.connect(**connection.get_connection_params()).close()
 
 
 def _share_one_arena() -> None:
