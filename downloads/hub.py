@@ -18,7 +18,8 @@ from django.db.models import QuerySet
 from downloads import access, live
 from downloads.frames import DELETED, Frame, Frames
 from downloads.models import Task
-from downloads.schemas import progress_json, readable, task_json
+from downloads.schemas import progress_json, task_json
+from downloads.seen import Seen, seen
 
 SILENCE: Final = 30.0  # seconds until a heartbeat
 NEWEST_FINISHED: Final = 500  # how many tasks `initial` holds, unless more are unfinished
@@ -123,12 +124,16 @@ class Hub:
             self._has_newcomers.set()
             raise
         self._flush()
-        revisions = {task.id: task.revision for task in tasks}
+        revisions = {each.task.id: each.task.revision for each in tasks}
         late = [each for each in self._since if _is_news(each, revisions)]
         self._since = None
-        for task in tasks:
-            if self._known.get(task.id, -1) < task.revision:
-                self._tell_of(task)  # the others, in case that they have not heard of it
+        for each in tasks:
+            if self._known.get(each.task.id, -1) >= each.task.revision:
+                continue
+            if self._clients:
+                self._tell_of(each.task)  # in case that these have not heard of it
+            else:
+                self._remember(each.task.id, each.task.revision)
         self._flush()
         for client in newcomers:
             if client in self._newcomers:
@@ -267,13 +272,13 @@ def _unwelcome(callers: set[tuple[access.Caller, str]]) -> set[tuple[access.Call
     return {(caller, address) for caller, address in callers if not access.is_welcome(caller, address)}
 
 
-def snapshot() -> tuple[list[Task], Frame]:
+def snapshot() -> tuple[list[Seen], Frame]:
     """Every unfinished task, and the newest finished ones up to 500 in all, newest first; and the frame of them."""
-    unfinished = readable(Task.objects.unfinished())
+    unfinished = seen(Task.objects.unfinished())
     room = max(NEWEST_FINISHED - len(unfinished), 0)
-    finished = readable(Task.objects.finished().newest_first()[:room])
-    tasks = sorted([*unfinished, *finished], key=lambda task: (task.created_at, task.id), reverse=True)
-    return tasks, Frame.of({"type": "initial", "tasks": [task_json(task) for task in tasks]})
+    finished = seen(Task.objects.finished().newest_first()[:room])
+    tasks = sorted([*unfinished, *finished], key=lambda each: (each.task.created_at, each.task.id), reverse=True)
+    return tasks, Frame.of({"type": "initial", "tasks": [each.json for each in tasks]})
 
 
 def changes_since(known: dict[str, int]) -> tuple[list[Task], list[str]]:

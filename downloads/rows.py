@@ -1,7 +1,7 @@
 """A task as the list shows it, where empty texts are left out. `static/downloads/row.js` says the same.
 
-Fifty rows are most of what a page takes to make, so what is the same in all of them is made once, and
-addresses are put together here rather than looked up by the template.
+Fifty rows are most of what a page takes to make, so those that were shown before are kept, what is the same in all of
+them is made once, and addresses are put together here rather than looked up by the template.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -9,19 +9,39 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.template.defaultfilters import filesizeformat
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import number_format
-from django.utils.translation import gettext
+from django.utils.html import escape
+from django.utils.translation import get_language, gettext, override
 
 from downloads import files
 from downloads.engine.errors import Reason
 from downloads.models import Task
 from downloads.schemas import file_url, picture_url
+from downloads.seen import Seen
 from downloads.states import PAUSABLE, RUNNING, UNFINISHED, Status, Stop, Wait
-from downloads.words import CURES, PHRASES, START_VERBS, STOPPING, WITH_BAR, WITH_ERROR, number_text
+from downloads.words import CURES, PHRASES, ROW, START_VERBS, STOPPING, WITH_BAR, WITH_ERROR, number_text
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
+
+
+def rows_html(tasks: list[Seen]) -> list[str]:
+    """The rows of these tasks, in the language of this request."""
+    language = get_language() or settings.LANGUAGE_CODE
+    # What waits for its next attempt says how long that is
+    return [_html(each.task, language) if each.task.available_at else each.made(_html, language) for each in tasks]
+
+
+def _html(task: Task, language: str) -> str:
+    with override(language):
+        return render_to_string("downloads/_row.html", {"row": row_of(task), "view": {"row": row_words()}})
+
+
+def row_words() -> dict[str, str]:
+    """What is the same in every row."""
+    return {name: escape(str(phrase)) for name, phrase in ROW.items()}
 
 
 def row_of(task: Task) -> dict[str, Any]:

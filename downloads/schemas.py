@@ -1,10 +1,9 @@
 """The JSON shapes of a task, shared by the API and the feed."""
 
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import QuerySet
 
 from downloads.models import MAX_FAILURES, Task
 from downloads.states import Status
@@ -18,12 +17,6 @@ COLUMNS: Final = (
     *("is_playlist", "playlist_id", "playlist_index", "playlist_total", "playlist_skipped", "file_name"),
     *("side_files", "file_size", "revision"),
 )
-
-
-def readable(tasks: QuerySet[Task]) -> list[Task]:
-    """These tasks as far as it takes to show them: rows with the same names, for less than half of what models cost."""
-    rows = tasks.values_list(*COLUMNS, *tasks.query.annotation_select, named=True)
-    return cast("list[Task]", list(rows))
 
 
 def epoch(moment: datetime | None) -> float | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
 from django.contrib import messages
@@ -13,7 +13,6 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryD
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.html import escape
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
@@ -26,10 +25,14 @@ from downloads.forms import AddForm, ChangeForm
 from downloads.models import STARTABLE, Task
 from downloads.operations import Added
 from downloads.refusals import Refused
-from downloads.rows import row_of
+from downloads.rows import row_of, row_words, rows_html
 from downloads.schemas import task_json
+from downloads.seen import seen
 from downloads.states import WAITING, Status
-from downloads.words import PHRASES, ROW, TAB_NAMES, number_text
+from downloads.words import PHRASES, TAB_NAMES, number_text
+
+if TYPE_CHECKING:
+    from downloads.models import TaskQuerySet
 
 THEMES = {"system": _("System"), "light": _("Light"), "dark": _("Dark")}
 THEME_KEPT = 365 * 24 * 3600  # seconds
@@ -190,49 +193,48 @@ def _task(request: HttpRequest, task: Task, form: ChangeForm) -> HttpResponse:
         "playlist": task.playlist,
         "side_files": task_json(task).get("side_files", []),
         "row": row_of(task),
-        "items": _list(asked) if task.is_playlist else None,
-        "script_data": {**words.for_scripts(), "task": task_json(task)},
+        "has_items": task.is_playlist,
+        "script_data": words.for_scripts(task=task_json(task)),
     }
-    if context["items"]:
-        context |= context["items"]
-        context["script_data"]["task"] = task_json(task)
+    if task.is_playlist:
+        context |= _list(asked, task=task_json(task))
     return render(request, "downloads/task.html", context, status=400 if form.is_bound else 200)
 
 
-def _list(asked: Asked) -> dict[str, Any]:
-    """What shows a page of the list, and what scripts go on from."""
-    tasks = asked.tasks()
-    more = "" if asked.candidates.is_counted else "+"
+def _list(asked: Asked, **more: object) -> dict[str, Any]:
+    """What shows a page of the list, and what scripts go on from, with more that they are told."""
+    page = asked.tasks()
+    tasks = seen(cast("TaskQuerySet", page.object_list))
+    or_more = "" if asked.candidates.is_counted else "+"
     tabs = [
         {
             "name": name,
             "label": label,
-            "count": number_text(asked.count(name)) + more,
+            "count": number_text(asked.count(name)) + or_more,
             "address": asked.address(tab=name),
             "is_chosen": name == asked.tab,
         }
         for name, label in TAB_NAMES.items()
     ]
-    pages = tasks.paginator.num_pages
+    pages = page.paginator.num_pages
     return {
         "asked": asked,
         "tabs": tabs,
         "orders": [(name, label) for name, (label, _columns) in ORDERS.items()],
-        "tasks": tasks,
-        "rows": [row_of(task) for task in tasks],
-        "page_words": PHRASES["page"].format(number=number_text(tasks.number), total=number_text(pages) + more),
-        "newer": asked.address(page=str(tasks.number - 1)) if tasks.number > 1 else "",
-        "older": asked.address(page=str(tasks.number + 1)) if tasks.number < pages else "",
-        "script_data": {
-            **words.for_scripts(),
-            "tasks": [task_json(task) for task in tasks],
-            "asked": asdict(asked) | {"page": tasks.number},
-            "usual": asdict(Asked()) | {"page": 1},
-            "total": tasks.paginator.count,
-            "is_part": bool(more),
-            "counts": asked.counts,
-            "page_size": PAGE_SIZE,
-        },
+        "rows": rows_html(tasks),
+        "page_words": PHRASES["page"].format(number=number_text(page.number), total=number_text(pages) + or_more),
+        "newer": asked.address(page=str(page.number - 1)) if page.number > 1 else "",
+        "older": asked.address(page=str(page.number + 1)) if page.number < pages else "",
+        "script_data": words.for_scripts(
+            tasks=[each.json for each in tasks],
+            asked=asdict(asked) | {"page": page.number},
+            usual=asdict(Asked()) | {"page": 1},
+            total=page.paginator.count,
+            is_part=bool(or_more),
+            counts=asked.counts,
+            page_size=PAGE_SIZE,
+            **more,
+        ),
     }
 
 
@@ -249,7 +251,7 @@ def _view(request: HttpRequest) -> dict[str, Any]:
         "waiting": PHRASES["waiting"].format(number=number_text(waiting)),
         "free_bytes": room.free_bytes,
         "is_short": room.is_short,
-        "row": {name: escape(str(phrase)) for name, phrase in ROW.items()},
+        "row": row_words(),
         "here": request.get_full_path() if request.method in ("GET", "HEAD") else reverse("home"),
     }
 

@@ -1,6 +1,13 @@
 """The words of the pages that scripts say as well, so that both say the same."""
 
-from django.utils.translation import get_language, gettext, gettext_noop
+import json
+from functools import cache
+
+import msgspec
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language, gettext, gettext_noop, override
 from django.utils.translation import gettext_lazy as _
 
 from downloads.engine.errors import SENTENCES, Reason
@@ -168,21 +175,32 @@ def number_text(number: int) -> str:
     return f"{number:,}"
 
 
-def for_scripts() -> dict[str, object]:
-    """Everything that the scripts need to say tasks as the server says them, in the language of this request."""
-    said = (*SENTENCES.values(), *REFUSALS, *OF_PLAYLISTS)
-    return {
-        "language": get_language(),
-        "phrases": PHRASES,
-        "states": dict(Status.choices),
-        "stopping": STOPPING,
-        "start_verbs": START_VERBS,
-        "cures": {reason: {"text": text, "field": field} for reason, (text, field) in CURES.items()},
-        "tabs": {name: sorted(states) for name, states in TABS.items()},
-        "running": sorted(RUNNING),
-        "unfinished": sorted(UNFINISHED),
-        "pausable": sorted(PAUSABLE),
-        "with_bar": sorted(WITH_BAR),
-        "with_error": sorted(WITH_ERROR),
-        "sentences": {english: own for english in said if (own := gettext(english)) != english},
-    }
+def for_scripts(**more: object) -> SafeString:
+    """Everything that the scripts need to say tasks as the server says them, in the language of this request.
+
+    And more of the page's own, as JSON that can stand in HTML.
+    """
+    said = msgspec.json.encode({**_said(get_language() or settings.LANGUAGE_CODE), **more}, enc_hook=str).decode()
+    return SafeString(said.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026"))
+
+
+@cache
+def _said(language: str) -> dict[str, msgspec.Raw]:
+    with override(language):
+        said = (*SENTENCES.values(), *REFUSALS, *OF_PLAYLISTS)
+        found = {
+            "language": language,
+            "phrases": PHRASES,
+            "states": dict(Status.choices),
+            "stopping": STOPPING,
+            "start_verbs": START_VERBS,
+            "cures": {reason: {"text": text, "field": field} for reason, (text, field) in CURES.items()},
+            "tabs": {name: sorted(states) for name, states in TABS.items()},
+            "running": sorted(RUNNING),
+            "unfinished": sorted(UNFINISHED),
+            "pausable": sorted(PAUSABLE),
+            "with_bar": sorted(WITH_BAR),
+            "with_error": sorted(WITH_ERROR),
+            "sentences": {english: own for english in said if (own := gettext(english)) != english},
+        }
+        return {name: msgspec.Raw(json.dumps(value, cls=DjangoJSONEncoder)) for name, value in found.items()}

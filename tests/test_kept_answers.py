@@ -7,8 +7,9 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from downloads.api import tasks as views
+from downloads.api import lists
 from downloads.models import ApiKey, Task
+from downloads.seen import seen
 from downloads.states import Status
 from tests.tasks import task_in
 
@@ -92,12 +93,11 @@ def test_whoever_writes_it_is_read_again(asked, task):
 
 def test_what_is_written_while_a_list_is_made_is_in_the_next_one(client, task, monkeypatch):
     def read_late(found):
-        rows = readable(found)
+        rows = seen(found)
         Task.objects.update(title="later")
         return rows
 
-    readable = views.readable
-    monkeypatch.setattr(views, "readable", read_late)
+    monkeypatch.setattr(lists, "seen", read_late)
     assert titles(client) == ["first"]
     monkeypatch.undo()
     assert titles(client) == ["later"]

@@ -12,7 +12,8 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from downloads.models import LEASE, LeaseLost, MoveRefused, Task, new_task_id
-from downloads.schemas import progress_json, readable, task_json
+from downloads.schemas import progress_json, task_json
+from downloads.seen import seen
 from downloads.states import RUNNING, Outcome, Status, Stop
 from tests.service import wait_until
 from tests.tasks import FACTS, FAILURE, abandoned_task, row, task_in
@@ -776,7 +777,7 @@ def test_rows_that_are_only_read_are_shown_like_tasks():
     task_in(Status.COMPLETED, file_name="a.mp4", side_files=[".en.srt"], finished_at=Now(), has_picture=True)
     tasks = list(Task.objects.newest_first())
 
-    rows = readable(Task.objects.newest_first())
+    rows = [each.task for each in seen(Task.objects.newest_first())]
 
     assert [task_json(row) for row in rows] == [task_json(task) for task in tasks]
     assert [progress_json(row) for row in rows] == [progress_json(task) for task in tasks]

@@ -20,6 +20,7 @@ from pydantic.config import JsonDict
 
 from downloads.models import Task, TaskQuerySet
 from downloads.refusals import Refused
+from downloads.seen import Seen, seen
 from downloads.states import Status
 
 SLACK = timedelta(milliseconds=1)
@@ -167,7 +168,7 @@ class Filters(Schema):
 class Listed:
     """A page of a list. `total` is how many there are on all pages; or more than that, if `is_part`."""
 
-    tasks: list[Task]
+    tasks: list[Seen]
     total: int
     is_part: bool
     cursor: str  # of the next page; empty on the last
@@ -188,8 +189,8 @@ class ListQuery(Filters):
         description="The `X-Next-Cursor` of the page before, asked for with the same order and filters.",
     )
 
-    def page(self, read: Callable[[TaskQuerySet], list[Task]] = list) -> Listed:
-        """What is asked for, as `read` reads it from the database.
+    def page(self) -> Listed:
+        """What is asked for.
 
         Raises:
             Refused: VALIDATION_ERROR, an unknown status or a cursor that is not ours.
@@ -199,9 +200,9 @@ class ListQuery(Filters):
         if self.order.column not in MOMENTS:
             rest = rest.annotate(sort_key=KEYS[self.order.column])
         end = self.offset + self.limit
-        rows = read(rest.order_by(*self._ordering())[self.offset : end + 1])
+        rows = seen(rest.order_by(*self._ordering())[self.offset : end + 1])
         tasks = rows[: self.limit]
-        cursor = self._cursor(tasks[-1]) if len(rows) > self.limit else ""
+        cursor = self._cursor(tasks[-1].task) if len(rows) > self.limit else ""
         total = sum(self.counts()[0].values()) if self.is_tallied else found.counted().count()
         return Listed(tasks, total, not found.is_counted, cursor)
 
