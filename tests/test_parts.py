@@ -1,6 +1,7 @@
 """A file comes over several connections where that is faster, and what goes wrong with one of them costs nothing."""
 
 import contextlib
+import errno
 import json
 import random
 import time
@@ -325,9 +326,14 @@ def test_a_connection_serves_the_next_request_after_its_last_byte(downloader, or
 # To the disk
 
 
-def test_what_the_disk_does_not_take_is_said(tmp_path):
-    write_back = WriteBack(tmp_path / "gone")
+def test_what_the_disk_does_not_take_is_said(tmp_path, monkeypatch):
+    def refuse(descriptor):
+        raise OSError(errno.EIO, "the disk is broken")
+
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("downloads.engine.write_back.os.fsync", refuse)
+    write_back = WriteBack(tmp_path / "file")
     write_back.grow(STEP)
 
-    with pytest.raises(OSError, match="gone"):
+    with pytest.raises(OSError, match="broken"):
         write_back.end()

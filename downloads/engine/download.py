@@ -23,6 +23,7 @@ from downloads.engine.network import Guard
 from downloads.engine.plans import ProcessingFailed
 from downloads.engine.progress import ProgressMeter, Reading
 from downloads.engine.sizes import Room, Scale, lighter, limit_files, refuse_if_heavier, too_large
+from downloads.engine.write_back import WriteBack
 
 NICER = 10  # by so much a conversion leaves the processor to others
 IN_HAND = 2  # fragments that have come and are written, while others have the connections
@@ -51,6 +52,7 @@ class Download:
         self._found = False
         self._streams = Streams(job, self._toolbox, self._measure, finish)
         self._others: tuple[Path, ...] = ()
+        self._write_back: WriteBack | None = None
 
     def run(self) -> None:
         """Do it all; every failure becomes one `Failed`."""
@@ -149,6 +151,8 @@ class Download:
         file = finished.file
         if file != result:
             media = probe(self._toolbox, file, timeout=PROBE_LIMIT)
+        if self._write_back:
+            self._write_back.end()
         size = file.stat().st_size
         if self._limit and size > self._limit:
             raise too_large(size, self._limit, Phase.PROCESSING)
@@ -300,6 +304,9 @@ class Download:
 
         What fails is thrown away, so that the next attempt starts from nothing instead of from what cannot be trusted.
         """
+        if not converts(self._job):  # then it is the finished file, which is written to the disk while we look at it
+            self._write_back = WriteBack(path)
+            self._write_back.begin()
         try:
             media = probe(self._toolbox, path, timeout=PROBE_LIMIT)
         except NotMedia as error:

@@ -2,10 +2,11 @@
 
 import os
 import threading
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
-STEP: Final = 64 * 1024 * 1024  # bytes: fewer are left to the system
+STEP: Final = 16 * 1024 * 1024  # bytes: fewer are left until the end
 
 
 class WriteBack:
@@ -27,9 +28,18 @@ class WriteBack:
         self._behind += amount
         if self._behind >= STEP and not (self._thread and self._thread.is_alive()):
             self.end()
-            self._behind = 0
-            self._thread = threading.Thread(target=self._write, name="write back", daemon=True)
-            self._thread.start()
+            self.begin()
+
+    def begin(self) -> None:
+        """Write all that is there, whatever the file is called later.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        self._behind = 0
+        file = self._path.open("r+b", buffering=0)
+        self._thread = threading.Thread(target=self._write, args=(file,), name="write back", daemon=True)
+        self._thread.start()
 
     def end(self) -> None:
         """Wait for what is being written.
@@ -42,9 +52,9 @@ class WriteBack:
         if self._error:
             raise self._error
 
-    def _write(self) -> None:
+    def _write(self, file: FileIO) -> None:
         try:
-            with self._path.open("r+b", buffering=0) as file:
+            with file:
                 os.fsync(file.fileno())
         except OSError as error:
             self._error = error
