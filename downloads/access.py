@@ -21,6 +21,7 @@ from ninja.utils import check_csrf
 
 from downloads.models import ApiKey, FeedTicket, Scope
 from downloads.origins import SAFE_METHODS, handshake_is_ours, host_is_ours
+from downloads.writes import until_written
 
 HEALTH = "/api/health"
 TICKET = "/api/downloads/ws-ticket"
@@ -196,7 +197,12 @@ def _user_of(session: str) -> int | None:
 
 def everybody_may(address: str) -> bool:
     """Whether a client at this address needs neither key nor login: there are no keys, and it is on this machine."""
-    return (settings.ALLOW_ANONYMOUS or is_loopback(address)) and not ApiKey.objects.configured().exists()
+    return (settings.ALLOW_ANONYMOUS or is_loopback(address)) and not _there_are_keys()
+
+
+@until_written
+def _there_are_keys() -> bool:
+    return ApiKey.objects.configured().exists()
 
 
 def is_loopback(address: str) -> bool:

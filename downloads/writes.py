@@ -4,10 +4,14 @@ SQLite says so for next to nothing. PostgreSQL has no such word for it.
 """
 
 import sqlite3
+from collections.abc import Callable
 from functools import cache
 from threading import Lock
+from typing import TypeVar
 
 from django.db import connection
+
+Found = TypeVar("Found")
 
 
 def version() -> tuple[str, int] | None:
@@ -20,6 +24,22 @@ def version() -> tuple[str, int] | None:
         return None
     database = connection.settings_dict["NAME"]
     return database, _watch(database).version()
+
+
+def until_written(find: Callable[[], Found]) -> Callable[[], Found]:
+    """What `find` has found in the database, and nowhere else, for as long as nothing was written there."""
+    last: tuple[tuple[str, int], Found] | None = None
+
+    def found() -> Found:
+        nonlocal last
+        known, now = last, version()
+        if now is None:
+            return find()
+        if known is None or known[0] != now:
+            last = known = now, find()
+        return known[1]
+
+    return found
 
 
 class _Watch:
