@@ -261,8 +261,9 @@ class Run:
                 logger.info("Found %r, downloading", event.title)
                 live.task_changed(self._task)
             case messages.Processing():
-                self._renew()  # the last progress of the download is written before the state that follows it
+                reports.forget(self._task.id)
                 self._task.begin_processing(self._lease)
+                self._renewed_at = time.monotonic()
                 logger.info("Downloaded %d bytes, processing", self._task.downloaded_bytes)
                 live.task_changed(self._task)
                 self._on_downloaded()

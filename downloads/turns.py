@@ -73,10 +73,11 @@ def _waiting_for(host: Host, manners: Manners) -> Waiting | None:
 
 def startable(machine: str = "", room: int = ANY_ROOM, traffic: Traffic | None = None) -> TaskQuerySet:
     """The tasks that may start now on this machine, where so many bytes of its disk are left for them; in no order."""
-    ready = Task.objects.ready().fitting(room).for_machine(machine)
-    if not ready.exists():  # as mostly, and then there is nothing to look at
-        return ready.none()
-    traffic = traffic or Traffic.now()
+    ready = _ready(machine, room)
+    if traffic is None:
+        if not ready.exists():  # as mostly, and then there is nothing to look at
+            return ready.none()
+        traffic = Traffic.now()
     return ready.exclude(host__in=list(traffic.blocked)) if traffic.has_room else ready.none()
 
 
@@ -85,7 +86,7 @@ def claim_next(worker: str, machine: str = "", room: int = ANY_ROOM) -> Task | N
 
     What is decided and what is written are one step: nobody else claims in between.
     """
-    if not startable(machine, room).exists():
+    if not _ready(machine, room).exists():
         return None
     with transaction.atomic():
         _wait_for_other_claims()
@@ -110,6 +111,10 @@ def waiting_for(task: Task) -> Waiting:
         return blocked
     is_held_back = task.machine and not Task.objects.filter(pk=task.pk).for_machine("").exists()
     return Waiting(Wait.MACHINE) if is_held_back and settings.SCALED else Waiting(Wait.NONE)
+
+
+def _ready(machine: str, room: int) -> TaskQuerySet:
+    return Task.objects.ready().fitting(room).for_machine(machine)
 
 
 def _in_turn(tasks: TaskQuerySet, traffic: Traffic) -> TaskQuerySet:

@@ -611,6 +611,19 @@ def test_what_the_look_up_found_is_written():
     assert {name: row(task)[name] for name in vars(FACTS)} == vars(FACTS)
 
 
+def test_how_far_the_download_came_is_written_with_its_end():
+    task = task_in("downloading")
+    task.progress_percentage, task.downloaded_bytes, task.total_bytes, task.speed = 94.0, 1000, 1000, 50
+    Task.objects.filter(pk=task.pk).update(lease_expires_at=Now())
+
+    task.begin_processing(task.lease)
+
+    found = Task.objects.get()
+    assert (found.status, found.progress_percentage) == ("processing", 94.0)
+    assert (found.downloaded_bytes, found.total_bytes, found.speed) == (1000, 1000, 0)
+    assert not Task.objects.abandoned().exists()
+
+
 # Requests that come too late
 
 

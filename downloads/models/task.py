@@ -761,12 +761,13 @@ class Task(models.Model):
         self.revision += 1
 
     def begin_processing(self, lease: UUID) -> None:
-        """All bytes are here; ffmpeg works. From here on a task cannot be paused, so such a request is void.
+        """Write how far it came: all bytes are here; ffmpeg works. From here on a task cannot be paused.
 
-        So is one to finish a recording, since that is done.
+        So such a request is void, and so is one to finish a recording, since that is done.
         """
         unpaused = Case(When(stop__in=[Stop.PAUSE, Stop.FINISH], then=Value(Stop.NONE)), default=F("stop"))
-        self._move(Status.PROCESSING, lease, speed=0, eta=0, stop=unpaused)
+        so_far = {name: getattr(self, name) for name in PROGRESS} | {"speed": 0, "eta": 0}
+        self._move(Status.PROCESSING, lease, lease_expires_at=Now() + LEASE, stop=unpaused, **so_far)
 
     def reserve(
         self, lease: UUID, file_name: str, file_size: int, side_files: Sequence[str] = (), side_bytes: int = 0
