@@ -203,6 +203,7 @@ class AddForm(ChangeForm):
             choice = cast("forms.TypedChoiceField", self.fields[name])
             choice.choices = [*([("", _("As the preset says"))] if presets else []), *usual]
             choice.empty_value = None
+        self.has_presets = bool(presets)
         if default := next((preset for preset in presets if preset.is_default), None):
             preset = cast("forms.ModelChoiceField[Preset]", self.fields["preset"])
             preset.empty_label, preset.initial = None, default.name

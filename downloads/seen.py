@@ -4,8 +4,8 @@ Most of what is shown has been shown before, and what is finished does not chang
 read of it, as the database gave it, so that nothing here can be out of date.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable
 from threading import Lock
 from typing import Any, Final, TypeVar, cast
 
@@ -46,47 +46,44 @@ class Seen:
 
 def seen(tasks: QuerySet[Task]) -> list[Seen]:
     """Read these tasks, as far as it takes to show them."""
-    names = (*COLUMNS, *tasks.query.annotation_select)
-    compiler = tasks.values_list(*names).query.get_compiler(tasks.db)
+    beside = tuple(tasks.query.annotation_select)
+    compiler = tasks.values_list(*COLUMNS, *beside).query.get_compiler(tasks.db)
     rows = [row for chunk in compiler.execute_sql() for row in chunk]
-    found = _memory.find([(names, row) for row in rows])
-    news = [row for row, each in zip(rows, found, strict=True) if each is None]
-    if not news:
+    keys = [row + beside for row in rows] if beside else rows
+    found = _memory.find(keys)
+    unknown = [index for index, each in enumerate(found) if each is None]
+    if not unknown:
         return cast("list[Seen]", found)
-    as_task = create_namedtuple_class(*names)._make
-    read = [Seen(cast("Task", as_task(row))) for row in compiler.results_iter([news])]
-    _memory.keep(zip([(names, row) for row in news], read, strict=True))
-    left = iter(read)
-    return [each or next(left) for each in found]
+    as_task = create_namedtuple_class(*COLUMNS, *beside)._make
+    read = compiler.results_iter([[rows[index] for index in unknown]])
+    fresh = {keys[index]: Seen(cast("Task", as_task(row))) for index, row in zip(unknown, read, strict=True)}
+    _memory.keep(fresh)
+    return [each or fresh[key] for each, key in zip(found, keys, strict=True)]
 
 
 def _json(task: Task) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(task_json(task)))
 
 
-Key = tuple[tuple[str, ...], tuple[Any, ...]]  # the names of what was read, and what that was
+Key = tuple[Any, ...]  # what was read, and the names of what is beside the columns
 
 
 class _Memory:
-    """The rows that were read last. For any thread."""
+    """The rows that were read for the first time last. For any thread."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._rows: OrderedDict[Key, Seen] = OrderedDict()
+        self._rows: dict[Key, Seen] = {}
 
     def find(self, keys: list[Key]) -> list[Seen | None]:
         with self._lock:
-            found = [self._rows.get(key) for key in keys]
-            for key, each in zip(keys, found, strict=True):
-                if each:
-                    self._rows.move_to_end(key)
-        return found
+            return [self._rows.get(key) for key in keys]
 
-    def keep(self, rows: Iterable[tuple[Key, Seen]]) -> None:
+    def keep(self, rows: dict[Key, Seen]) -> None:
         with self._lock:
             self._rows.update(rows)
-            while len(self._rows) > MOST:
-                self._rows.popitem(last=False)
+            for key in list(itertools.islice(self._rows, max(len(self._rows) - MOST, 0))):
+                del self._rows[key]
 
 
 _memory = _Memory()

@@ -82,14 +82,12 @@ def test_nothing_is_found_where_there_is_nothing():
 
 def test_no_more_is_kept_than_it_may(monkeypatch, task):
     monkeypatch.setattr(module, "MOST", 2)
-    others = [task_in(Status.PENDING) for _ in range(2)]
-    by_id = {each.task.id: each for each in seen(Task.objects.filter(pk__in=[task.pk, others[0].pk]))}
+    tasks = [task, *(task_in(Status.PENDING) for _ in range(2))]
+    first, second, third = (seen(Task.objects.filter(pk=each.pk))[0] for each in tasks)
 
-    seen(Task.objects.filter(pk=task.pk))  # so that the other one is the oldest
-    seen(Task.objects.filter(pk=others[1].pk))
-
-    assert seen(Task.objects.filter(pk=task.pk)) == [by_id[task.pk]]
-    assert seen(Task.objects.filter(pk=others[0].pk)) != [by_id[others[0].pk]]
+    assert seen(Task.objects.filter(pk=tasks[2].pk)) == [third]
+    assert seen(Task.objects.filter(pk=tasks[1].pk)) == [second]
+    assert seen(Task.objects.filter(pk=tasks[0].pk)) != [first]
 
 
 def test_the_page_says_each_row_in_the_language_of_who_asks(client, task):
