@@ -47,7 +47,7 @@ from downloads.stops import stops
 
 LOOK_EVERY = 0.2  # seconds: how soon a request to stop is looked for again
 WAIT = 0.3  # seconds: longer than between two readings of a download, so that one waking does for both
-SHARE_EVERY = 1.0  # seconds: how soon a limit for all holds, when there are more of them
+ADJUST_EVERY = 1.0  # seconds: how soon the hours and the limit for all count, and that there are more downloads
 RENEW_EVERY = 5.0  # seconds, when there is no progress to write
 # A result that failed its proof is fetched once more from nothing, not five times: the site's word may be what is wrong
 TRIES_OF = {Reason.INCOMPLETE: 2}
@@ -151,7 +151,7 @@ class Run:
         self._heard = False
         self._items: list[messages.ListedItem] = []
         self._looked_at = 0.0
-        self._line_shared_at = self._renewed_at
+        self._adjusted_at = self._renewed_at
         self._part_of_line = _fair_part_of_line()
 
     def to_the_end(self) -> None:
@@ -239,7 +239,6 @@ class Run:
                     return ending
             if ending := self._interruption(child):
                 return ending
-            self._share_the_line(child)
 
     def _take(self, event: messages.Event) -> Ending | None:
         """Do what follows from one event; what ends the attempt is given back."""
@@ -298,9 +297,6 @@ class Run:
 
     def _share_the_line(self, child: Child) -> None:
         """Tell the child when there are more downloads than before, or fewer, to share what is allowed to all."""
-        if time.monotonic() - self._line_shared_at < SHARE_EVERY:
-            return
-        self._line_shared_at = time.monotonic()
         if (part := _fair_part_of_line()) != self._part_of_line:
             self._part_of_line = part
             child.leave_share(part)
@@ -314,13 +310,16 @@ class Run:
             return self._failure(Reason.KILLED, "the engine's process ended without a word")
         if now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
-            if self._is_after_hours():
-                return Interruption.HOURS
             stop = stops.asked(self._task.id, self._lease)
             if stop == Stop.FINISH:
                 child.finish()
             elif stop:
                 return Interruption.STOP
+        if now - self._adjusted_at >= ADJUST_EVERY:
+            self._adjusted_at = now
+            if self._is_after_hours():
+                return Interruption.HOURS
+            self._share_the_line(child)
         if overdue := self._watchdog.overdue():
             return overdue
         if now - self._renewed_at >= RENEW_EVERY:
