@@ -30,6 +30,7 @@ def test_the_rows_keep_their_promises_on_postgresql_too(database_url):
     names = (
         "task",
         "seen",
+        "moments",
         "life_of_a_task",
         "turns",
         "machines",

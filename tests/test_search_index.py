@@ -230,6 +230,22 @@ def test_what_the_newest_do_not_hold_so_often_is_found_by_the_index(old_and_new,
     assert len(search.candidates(text)) == min(number, 11)
 
 
+@pytest.mark.parametrize("few", [2, 100], ids=["few", "many"])
+def test_what_most_of_the_newest_hold_narrows_the_search_all_the_same_where_it_has_to(monkeypatch, few):
+    monkeypatch.setattr(search, "FEW", few)
+    monkeypatch.setattr(search, "FIRST", 4)
+    wanted = [task_in(Status.COMPLETED, title="common abc").id for _ in range(2)]
+    _ = [task_in(Status.COMPLETED, title="an abc") for _ in range(5)]
+    _ = [task_in(Status.COMPLETED, title=f"common {number}") for number in range(4)]
+
+    found = search.candidates("common abc")
+
+    assert set(wanted) <= set(found)
+    assert {task.id for task in Task.objects.matching("common abc")} == set(wanted)
+    if few == 2:
+        assert set(found) == set(wanted)
+
+
 def test_the_api_and_the_page_say_that_there_may_be_more(few, client):
     _ = [task_in(Status.FAILED, title="common") for _ in range(5)]
 

@@ -98,13 +98,32 @@ def _in_postgresql(text: str) -> list[str]:
                 return found
         # A scan of all rows would cut each of them into pieces, and so would one of pages that stand for their rows
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL work_mem = '64MB'")
-        cursor.execute(
-            "SELECT id FROM downloads_task WHERE "
-            'downloads_pieces(title, url, uploader) COLLATE "C" @> '
-            "(SELECT array_agg(upper(piece)) FROM unnest(%s::text[]) AS piece) LIMIT %s",
-            [pieces(text), FEW + 1],
-        )
-        return [pk for (pk,) in cursor.fetchall()]
+        every = pieces(text)
+        rare = _rare(cursor, every)
+        found = _with_pieces(cursor, rare or every)
+        return found if len(found) <= FEW or len(rare) in (0, len(every)) else _with_pieces(cursor, every)
+
+
+def _with_pieces(cursor: CursorWrapper, wanted: list[str]) -> list[str]:
+    cursor.execute(
+        'SELECT id FROM downloads_task WHERE downloads_pieces(title, url, uploader) COLLATE "C" @> '
+        "(SELECT array_agg(upper(piece)) FROM unnest(%s::text[]) AS piece) LIMIT %s",
+        [wanted, FEW + 1],
+    )
+    return [pk for (pk,) in cursor.fetchall()]
+
+
+def _rare(cursor: CursorWrapper, wanted: list[str]) -> list[str]:
+    """Those of the pieces that few of the newest tasks hold; what very many hold takes long and narrows little."""
+    cursor.execute(
+        "SELECT piece FROM unnest(%s::text[]) AS piece, "
+        "(SELECT upper(title || ' ' || url || ' ' || uploader) AS text FROM downloads_task "
+        "ORDER BY created_at DESC, id DESC LIMIT %s) AS newest "
+        "GROUP BY piece HAVING count(*) FILTER (WHERE position(upper(piece) IN text) > 0) >= %s",
+        [wanted, FIRST, FIRST * COMMON],
+    )
+    common = {piece for (piece,) in cursor.fetchall()}
+    return [piece for piece in wanted if piece not in common]
 
 
 def _among_newest(cursor: CursorWrapper, text: str, looked_at: int, most: int) -> list[str]:
