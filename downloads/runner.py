@@ -150,8 +150,7 @@ class Run:
         self._share = SHARE_BEFORE_TRANSPORT if is_remote() else 1.0
         self._heard = False
         self._items: list[messages.ListedItem] = []
-        self._looked_at = 0.0
-        self._adjusted_at = self._renewed_at
+        self._looked_at = self._adjusted_at = 0.0
         self._part_of_line = _fair_part_of_line()
 
     def to_the_end(self) -> None:

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from django.contrib.admin.utils import quote
 from django.db.models.functions import Now
 
 from downloads import recovery, subscriptions, webhooks
@@ -547,4 +548,4 @@ def test_an_administrator_sends_a_delivery_again(admin_client, endpoint):
     delivery.refresh_from_db()
     assert "is on its way again" in page
     assert (delivery.status, delivery.attempts) == ("waiting", 0)
-    assert admin_client.get(f"/admin/downloads/webhookdelivery/{delivery.pk}/change/").status_code == 200
+    assert admin_client.get(f"/admin/downloads/webhookdelivery/{quote(delivery.pk)}/change/").status_code == 200
