@@ -21,7 +21,7 @@ YT_DLP = [
     *(str(Path(sys.executable).with_name("yt-dlp")), "--ignore-config", "--quiet", "--no-warnings", "--no-cache-dir"),
     *("--ffmpeg-location", imageio_ffmpeg.get_ffmpeg_exe()),
 ]
-ROUNDS_OF_ACTS = 40
+ROUNDS_OF_ACTS = 100
 CURL = ["curl", "--silent", "--fail"]
 
 

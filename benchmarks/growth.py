@@ -6,6 +6,7 @@ marks what is slower than it may be: three times what it is with 1,000, and 50 m
 
 import argparse
 import contextlib
+import math
 import os
 import tempfile
 import time
@@ -73,7 +74,8 @@ def measured(size, **settings):
 
 
 def percentile(times, share):
-    return times[min(int(len(times) * share), len(times) - 1)]
+    """The least of these that this share of them does not exceed."""
+    return times[math.ceil(len(times) * share) - 1]
 
 
 def lines(small, large):

@@ -48,7 +48,7 @@ def guarded(service):
 @pytest.fixture
 def browser(guarded):
     """A client that is logged in by the admin's form."""
-    with httpx.Client(base_url=guarded.url) as client:
+    with httpx.Client(base_url=guarded.url, timeout=30) as client:
         client.get("/admin/login/")
         form = {"username": "admin", "password": PASSWORD, "csrfmiddlewaretoken": client.cookies["csrftoken"]}
         assert client.post("/admin/login/?next=/", data=form).headers["Location"] == "/"
