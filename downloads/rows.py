@@ -4,6 +4,7 @@ Fifty rows are most of what a page takes to make, so those that were shown befor
 them is made once, and addresses are put together here rather than looked up by the template.
 """
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.html import escape
-from django.utils.translation import get_language, gettext, override
+from django.utils.translation import gettext, override
 
 from downloads import files
 from downloads.engine.errors import Reason
@@ -21,7 +22,7 @@ from downloads.models import Task
 from downloads.schemas import file_url, picture_url
 from downloads.seen import Seen
 from downloads.states import PAUSABLE, RUNNING, UNFINISHED, Status, Stop, Wait
-from downloads.words import CURES, PHRASES, ROW, START_VERBS, STOPPING, WITH_BAR, WITH_ERROR, number_text
+from downloads.words import CURES, PHRASES, ROW, START_VERBS, STOPPING, WITH_BAR, WITH_ERROR, language, number_text
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -29,19 +30,21 @@ if TYPE_CHECKING:
 
 def rows_html(tasks: list[Seen]) -> list[str]:
     """The rows of these tasks, in the language of this request."""
-    language = get_language() or settings.LANGUAGE_CODE
+    spoken = language()
     # What waits for its next attempt says how long that is
-    return [_html(each.task, language) if each.task.available_at else each.made(_html, language) for each in tasks]
+    return [_html(each.task, spoken) if each.task.available_at else each.made(_html, spoken) for each in tasks]
 
 
-def _html(task: Task, language: str) -> str:
-    with override(language):
-        return render_to_string("downloads/_row.html", {"row": row_of(task), "view": {"row": row_words()}})
+def _html(task: Task, spoken: str) -> str:
+    with override(spoken):
+        return render_to_string("downloads/_row.html", {"row": row_of(task), "view": {"row": row_words(spoken)}})
 
 
-def row_words() -> dict[str, str]:
-    """What is the same in every row."""
-    return {name: escape(str(phrase)) for name, phrase in ROW.items()}
+@cache
+def row_words(spoken: str) -> dict[str, str]:
+    """What is the same in every row, in this language."""
+    with override(spoken):
+        return {name: escape(str(phrase)) for name, phrase in ROW.items()}
 
 
 def row_of(task: Task) -> dict[str, Any]:

@@ -179,6 +179,7 @@ def _change(form: ChangeForm, task: Task) -> bool:
 def _task(request: HttpRequest, task: Task, form: ChangeForm) -> HttpResponse:
     asked = replace(Asked.by(request.GET), playlist=task.id, order="created_at")
     media = details.media(task) if not task.is_playlist else None
+    told = task_json(task)
     context = {
         "view": _view(request),
         "task": task,
@@ -191,13 +192,10 @@ def _task(request: HttpRequest, task: Task, form: ChangeForm) -> HttpResponse:
         "options": details.options(task),
         "streams": details.streams(media) if media else [],
         "playlist": task.playlist,
-        "side_files": task_json(task).get("side_files", []),
+        "side_files": told["side_files"],
         "row": row_of(task),
-        "has_items": task.is_playlist,
-        "script_data": words.for_scripts(task=task_json(task)),
+        **(_list(asked, task=told) if task.is_playlist else {"script_data": words.for_scripts(task=told)}),
     }
-    if task.is_playlist:
-        context |= _list(asked, task=task_json(task))
     return render(request, "downloads/task.html", context, status=400 if form.is_bound else 200)
 
 
@@ -251,7 +249,7 @@ def _view(request: HttpRequest) -> dict[str, Any]:
         "waiting": PHRASES["waiting"].format(number=number_text(waiting)),
         "free_bytes": room.free_bytes,
         "is_short": room.is_short,
-        "row": row_words(),
+        "row": row_words(words.language()),
         "here": request.get_full_path() if request.method in ("GET", "HEAD") else reverse("home"),
     }
 

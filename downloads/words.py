@@ -175,21 +175,26 @@ def number_text(number: int) -> str:
     return f"{number:,}"
 
 
+def language() -> str:
+    """The language of this request."""
+    return get_language() or settings.LANGUAGE_CODE
+
+
 def for_scripts(**more: object) -> SafeString:
     """Everything that the scripts need to say tasks as the server says them, in the language of this request.
 
     And more of the page's own, as JSON that can stand in HTML.
     """
-    said = msgspec.json.encode({**_said(get_language() or settings.LANGUAGE_CODE), **more}, enc_hook=str).decode()
+    said = msgspec.json.encode({**_said(language()), **more}, enc_hook=str).decode()
     return SafeString(said.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026"))
 
 
 @cache
-def _said(language: str) -> dict[str, msgspec.Raw]:
-    with override(language):
+def _said(spoken: str) -> dict[str, msgspec.Raw]:
+    with override(spoken):
         said = (*SENTENCES.values(), *REFUSALS, *OF_PLAYLISTS)
         found = {
-            "language": language,
+            "language": spoken,
             "phrases": PHRASES,
             "states": dict(Status.choices),
             "stopping": STOPPING,
