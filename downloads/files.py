@@ -121,10 +121,9 @@ async def _send_file(headers: dict[bytes, bytes], scope: Scope, receive: Receive
     path = Path(unquote(headers[HEADER.lower().encode()].decode()))
     kept = {name.decode(): value.decode() for name, value in headers.items() if name not in SENT_BY_STARLETTE}
     kind = headers.get(TYPE_HEADER.lower().encode(), b"").decode()
-    shown = "inline" if kind else "attachment"
-    response = FileResponse(
-        path, filename=path.name, headers=kept, media_type=kind or None, content_disposition_type=shown
-    )
+    # By Django as above: for a name with spaces Starlette has a form only that curl does not know
+    kept["content-disposition"] = content_disposition_header(as_attachment=not kind, filename=path.name) or "inline"
+    response = FileResponse(path, headers=kept, media_type=kind or None)
     sending = asyncio.ensure_future(response(scope, receive, send))
     leaving = asyncio.ensure_future(_client_leaves(receive))
     try:

@@ -30,6 +30,13 @@ def test_the_file_is_the_one_that_the_origin_has(service, finished, media):
     assert hashlib.sha256(answer.content).digest() == hashlib.sha256(origin_file).digest()
 
 
+def test_a_name_with_spaces_is_told_in_the_form_that_curl_knows(service, origin):
+    task_id = service.download(origin.url("/direct/small.mp4"), custom_filename="my film.mp4")
+    service.wait_for(task_id)
+    answer = service.http.head(f"/api/downloads/tasks/{task_id}/file")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="my film.mp4"'
+
+
 def test_the_file_is_an_attachment_with_its_name_in_utf_8(service, finished):
     answer = service.http.get(finished[0])
     stem = quote("Vidéo 视频 “a”")
