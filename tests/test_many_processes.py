@@ -81,7 +81,7 @@ def test_a_worker_that_is_asked_to_end_gives_its_task_back_at_once_and_another_g
     worker = many.worker_of(task_id)
 
     assert worker.terminate() < 8
-    other = many.worker_of(task_id, limit=5)
+    other = many.worker_of(task_id, limit=20)
 
     assert other is not worker
     assert web.wait_for(task_id)["status"] == "completed"

@@ -80,7 +80,7 @@ def test_leaving_the_page_does_what_was_to_be_deleted(page, service):
 
     page.goto("about:blank")
 
-    wait_until(lambda: "c" not in states(service), limit=3)
+    wait_until(lambda: "c" not in states(service), limit=20)
 
 
 def test_shift_and_a_click_select_all_in_between(page, service):

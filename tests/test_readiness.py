@@ -220,7 +220,7 @@ def test_the_worst_finding_decides(found, status):
 
 
 def test_a_check_that_hangs_is_cut_off_and_not_started_twice(monkeypatch):
-    monkeypatch.setattr(readiness, "TIME_LIMIT", 0.2)
+    monkeypatch.setattr(readiness, "TIME_LIMIT", 2)
     monkeypatch.setattr(readiness, "KEPT_FOR", 0.0)
     started, let_go = [], threading.Event()
     hanging = Check(
@@ -231,7 +231,7 @@ def test_a_check_that_hangs_is_cut_off_and_not_started_twice(monkeypatch):
     began = time.monotonic()
     reports = [both.report(), both.report()]
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9  # not 2 x 10
     assert [report.checks["hanging"].detail for report in reports] == ["It does not work: no answer in time."] * 2
     assert [report.checks["quick"].status for report in reports] == ["ok", "ok"]
     assert len(started) == 1

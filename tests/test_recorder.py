@@ -21,6 +21,7 @@ from downloads.engine.messages import Found
 from downloads.engine.recorder import Recorder, SectionUnreadable, can_read, cut, formats_to_record
 from downloads.engine.recording import NothingRecorded, Recording, Wishes
 from tests.origin import Listener, Origin
+from tests.waiting import wait_until
 
 FOUND = Found(title="A broadcast", media_id="1", site="site.test", uploader="", duration=0, thumbnail="", is_live=True)
 PICTURE = {"vcodec": "avc1.42C00D", "acodec": "none"}
@@ -152,25 +153,31 @@ def test_a_stream_that_begins_again_goes_on_in_the_recording(record, recording, 
     assert is_monotonic(tools, file, "v")
 
 
-def test_a_recording_is_finished_when_that_is_asked_for(record, recording, tools, origin):
-    finish = threading.Event()
-    threading.Timer(1, finish.set).start()
+def set_once(condition):
+    """An event that is set as soon as this is so."""
+    event = threading.Event()
+    threading.Thread(target=lambda: wait_until(condition) and event.set(), daemon=True).start()
+    return event
+
+
+def test_a_recording_is_finished_when_that_is_asked_for(monkeypatch, record, recording, tools, origin):
+    monkeypatch.setattr(recorder_module, "FINISH_GRACE", 60)  # by itself: nobody has to end it
+    finish = set_once(lambda: recording.is_begun)
     began = time.monotonic()
     record(hls(origin, speed=4), finish=finish)
 
-    assert time.monotonic() - began < 1 + recorder_module.FINISH_GRACE  # by itself: nobody had to end it
+    assert time.monotonic() - began < 30
     assert recording.is_over
     assert complaints_about(tools, joined(recording, tools).file) == b""
 
 
 def test_a_recording_is_finished_though_the_network_hangs(monkeypatch, record, recording, tools, origin):
     monkeypatch.setattr(recorder_module, "FINISH_GRACE", 0.3)
-    finish = threading.Event()
-    threading.Timer(0.8, finish.set).start()
+    finish = set_once(lambda: recording.is_begun and origin.requests_for("/live/plain/seg002"))
     began = time.monotonic()
     record(hls(origin, delay=30, on="seg002"), finish=finish)
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 25
     assert recording.is_over
     assert joined(recording, tools).file.is_file()
 

@@ -95,7 +95,7 @@ def test_nobody_else_is_served(serve, origin, credentials):
     place = urllib.parse.urlsplit(relay.url)
     proxies = {"http": f"http://{credentials}127.0.0.1:{place.port}"}
 
-    assert requests.get(relay.address(0), proxies=proxies, timeout=5).status_code == 407
+    assert requests.get(relay.address(0), proxies=proxies, timeout=30).status_code == 407
     assert origin.requests == []
 
 
@@ -259,7 +259,7 @@ def test_an_address_that_cannot_be_read_is_known(serve, origin):
     relay = serve({"url": origin.url("/direct/small.mp4")})
     place = urllib.parse.urlsplit(relay.url)
     (login,) = requests.adapters.HTTPAdapter().proxy_headers(relay.url).items()
-    with socket.create_connection((place.hostname, place.port), timeout=5) as connection:
+    with socket.create_connection((place.hostname, place.port), timeout=30) as connection:
         connection.sendall("GET http://[/ HTTP/1.1\r\n{}: {}\r\n\r\n".format(*login).encode())
 
         assert connection.recv(100) == b""

@@ -46,9 +46,9 @@ def test_a_stop_in_the_middle_leaves_no_process_and_the_next_start_goes_on(fresh
 
     seconds = fresh_service.interrupt(number)
 
-    assert seconds < 5
+    assert seconds < 9
     assert fresh_service.process.returncode == 0
-    wait_until(lambda: not fresh_service.engine_processes(), limit=5)
+    wait_until(lambda: not fresh_service.engine_processes(), limit=20)
     fresh_service.start()
     assert fresh_service.wait_for(task_id)["status"] == "completed"
     assert fresh_service.file(task_id).read_bytes() == (media / "direct" / "video.mp4").read_bytes()

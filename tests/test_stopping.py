@@ -10,7 +10,7 @@ from tests.service import Service, wait_until
 ENOUGH = 300_000  # bytes, that a download is on its way
 # Seconds from the request until no process of the task is left, on a machine that the whole suite keeps busy. It is 2
 # where it is not; `benchmarks/cancel.py` measures it.
-LIMIT = 5
+LIMIT = 10
 
 # What stops itself when it is to merge, as a hung ffmpeg would; anything else is the real one's
 HUNG_MERGE = """#!/bin/sh

