@@ -21,14 +21,12 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from downloads.library import is_remote
-from downloads.models import Task, TaskQuerySet, WorkerProcess
+from downloads.models import SAME_MOMENT, Task, TaskQuerySet, WorkerProcess
 from downloads.states import Status, Wait
 
 DAYS: Final = 30
 MOST: Final = 8  # sites and reasons that are named
 TASKS_OF_A_WORKER: Final = 10  # that are named
-# SQLite keeps a moment as text, in two spellings (.123 and .123000), so none is found by being equal
-SLACK: Final = timedelta(milliseconds=1)
 BLOCK: Final = 512  # bytes: in these `stat` says what a file takes of the disk, whatever its file system's own are
 
 
@@ -130,7 +128,7 @@ def failures() -> list[Failures]:
     if not groups:
         return []
     are_newest = reduce(
-        or_, (Q(error_reason=group["reason"], finished_at__gt=group["newest"] - SLACK) for group in groups)
+        or_, (Q(error_reason=group["reason"], finished_at__gt=group["newest"] - SAME_MOMENT) for group in groups)
     )
     newest = {task.error_reason: task for task in failed.filter(are_newest).order_by("finished_at")}
     return [

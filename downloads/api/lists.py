@@ -18,12 +18,11 @@ from ninja import Field, Schema
 from pydantic import AfterValidator
 from pydantic.config import JsonDict
 
-from downloads.models import Task, TaskQuerySet
+from downloads.models import SAME_MOMENT, Task, TaskQuerySet
 from downloads.refusals import Refused
 from downloads.seen import Seen, seen
 from downloads.states import Status
 
-SLACK = timedelta(milliseconds=1)
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # when what is not finished counts as finished
 # SQLite keeps a moment as text, in two spellings (.123 and .123000); adding nothing to it gives one. PostgreSQL: no-op.
 NOTHING = Value(timedelta(0))
@@ -223,7 +222,7 @@ class ListQuery(Filters):
         value, last_id = self._opened()
         side = "lt" if self.order.is_falling else "gt"
         if self.order.column == "created_at":  # a first cut that can use the index
-            edge = value + SLACK if self.order.is_falling else value - SLACK
+            edge = value + SAME_MOMENT if self.order.is_falling else value - SAME_MOMENT
             found = found.filter(**{f"created_at__{side}": edge})
         beyond = Q(**{f"key__{side}": value}) | Q(**{"key": value, f"id__{side}": last_id})
         return found.alias(key=KEYS[self.order.column]).filter(beyond)

@@ -46,6 +46,8 @@ NOWHERE = "-"
 # Retryable failures in a row, without a new byte between them, until the task fails for good.
 MAX_FAILURES = 5
 ID_LENGTH = 12
+# SQLite keeps a moment as text, in two spellings (.123 and .123000); what compares them allows for this much
+SAME_MOMENT = timedelta(milliseconds=1)
 # From where somebody may start a task. As long as it is there, what was asked for may still be changed.
 STARTABLE = sources(Status.QUEUED) - RUNNING
 # What a task begins anew with when somebody queues it
