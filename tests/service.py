@@ -20,7 +20,7 @@ from tests.database import DATABASE, POSTGRES, PROJECT, give_database, new_postg
 from tests.redis_server import Redis
 from tests.waiting import free_port, wait_until
 
-START_LIMIT = 30
+START_LIMIT = 120  # seconds; 4 where nothing else runs
 # Those with rows that tests make, each before what its rows belong to; who is alive stays known
 TABLES = [
     "downloads_attempt",
@@ -58,6 +58,7 @@ class Service:
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.data),
+            "PYTHONFAULTHANDLER": "1",
             "DOWNIE_ENV_FILE": os.devnull,
             "DOWNIE_DATA_DIR": str(self.data),
             "DOWNIE_ALLOWED_NETWORKS": "127.0.0.0/8",
@@ -105,6 +106,8 @@ class Service:
                 if self.http.get("/api/health").status_code == 200:
                     return
             time.sleep(0.05)
+        self.process.send_signal(signal.SIGABRT)  # its last words are what each of its threads did
+        self.process.wait()
         raise TimeoutError(self.log.read_text())
 
     def kill(self):
@@ -112,7 +115,7 @@ class Service:
         self.process.kill()
         self.process.wait()
 
-    def interrupt(self, number=signal.SIGINT, limit=10):
+    def interrupt(self, number=signal.SIGINT, limit=30):
         """Ctrl-C; returns the seconds that it took to end."""
         began = time.monotonic()
         self.process.send_signal(number)

@@ -10,7 +10,7 @@ import psycopg
 
 from tests.postgres import postgres
 from tests.redis_server import Redis
-from tests.service import PROJECT, Service, wait_until
+from tests.service import PROJECT, START_LIMIT, Service, wait_until
 
 
 class Web(Service):
@@ -46,14 +46,14 @@ class Worker:
         return self
 
     def wait_until_ready(self):
-        wait_until(lambda: f":{self.process.pid} takes" in self.log.read_text(), 30, self.log.read_text)
+        wait_until(lambda: f":{self.process.pid} takes" in self.log.read_text(), START_LIMIT, self.log.read_text)
         return self
 
     def kill(self):
         self.process.kill()
         self.process.wait()
 
-    def terminate(self, limit=10):
+    def terminate(self, limit=30):
         """TERM; returns the seconds that it took to end."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
