@@ -302,7 +302,7 @@ def test_a_killed_child_takes_its_ffmpeg_along(start, long_origin):
 
     os.kill(child.pid, signal.SIGKILL)
 
-    wait_until(lambda: not is_alive(ffmpeg.pid), limit=15)
+    wait_until(lambda: not is_alive(ffmpeg.pid), limit=5)  # by itself it would take 10 at least
     wait_until(child.is_gone, limit=15)
     said_before = events_of(child, limit=15)
     assert not [event for event in said_before if not isinstance(event, messages.Progress)]

@@ -400,7 +400,7 @@ def test_what_is_to_be_tried_later_is_not_ready_before_its_time():
 def test_what_is_to_be_tried_later_is_ready_when_its_time_has_come():
     task = task_in("downloading")
 
-    task.retry_later(task.lease, FAILURE, delay=0.2, failures=1)
+    task.retry_later(task.lease, FAILURE, delay=1, failures=1)
 
     assert Task.objects.claim(task.pk, WORKER) is None
     claimed = wait_until(lambda: Task.objects.claim(task.pk, WORKER), limit=20)

@@ -256,7 +256,7 @@ def test_nothing_is_lost_when_the_service_is_killed(fresh_service, receiver):
 def test_webhooks_do_not_wait_for_downloads(tmp_path, origin, receiver):
     busy = Service(tmp_path / "data", DOWNIE_MAX_CONCURRENT_DOWNLOADS="1").start()
     made = busy.http.post("/api/webhooks", json={"url": receiver.url}).json()
-    busy.wait_for(busy.download(origin.url("/direct/video.mp4", rate=100_000)), "downloading")
+    busy.wait_for(busy.download(origin.url("/direct/video.mp4", rate=10_000)), "downloading")
     busy.download(origin.url("/direct/small.mp4"))
 
     busy.http.post(f"/api/webhooks/{made['id']}/test")
